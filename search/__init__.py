@@ -1,0 +1,1 @@
+"""How a study is searched: sampler, ASHA, coordinator, Ray adapters, command line."""
