@@ -25,12 +25,6 @@ PHASES = ("baseline", "search", "confirm")
 #: What was decided at a rung: go on, give up, or wait for a promotion.
 DECISIONS = ("promote", "stop", "pause")
 
-#: Between the stages of a sequence; the empty sequence is the empty string.
-STAGE_SEPARATOR = ">"
-
-#: Between the tasks of a stage that trains several at once.
-MIXTURE_SEPARATOR = "+"
-
 #: Begins the columns of ``trials`` that hold hyperparameters.
 HYPERPARAMETER_PREFIX = "hp."
 
