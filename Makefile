@@ -32,16 +32,15 @@ help:
 
 setup: $(STAMP)
 
-# pip's own chatter goes to a log; the stamp is written last, so an interrupted set-up is redone.
+# -qq: errors only. The stamp is written last, so an interrupted set-up is done again.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("taskorder needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d. Name another: make PYTHON=python3.12" % v[:3])'
 	@echo "==> Setting up $(VENV): $$(grep -c == requirements.lock) locked packages, a few minutes, once"
 	@$(PYTHON) -m venv "$(VENV)" || { echo "Python's venv module is incomplete; on Debian and Ubuntu install python3-venv." >&2; exit 1; }
-	@start=$$(date +%s); log="$(VENV)/install.log"; \
+	@start=$$(date +%s); \
 	export PIP_DISABLE_PIP_VERSION_CHECK=1; \
-	"$(BIN)/python" -m pip install -qq --log "$$log" $(PIP_ARGS) -r requirements.lock && \
-	"$(BIN)/python" -m pip install -qq --log "$$log" --no-deps --no-build-isolation -e . || \
-	{ echo "Setting up failed; pip's full log is $$log." >&2; exit 1; }; \
+	"$(BIN)/python" -m pip install -qq $(PIP_ARGS) -r requirements.lock && \
+	"$(BIN)/python" -m pip install -qq --no-deps --no-build-isolation -e . && \
 	echo "==> Ready in $$(($$(date +%s) - start)) s"
 	@touch "$@"
 
@@ -83,7 +82,7 @@ format: $(STAMP)
 lock:
 	@echo "==> Resolving pyproject.toml in a fresh environment (a few minutes)"
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install -qq --log build/lock/install.log $(PIP_ARGS) '.[dev]' hatchling
+	@build/lock/bin/python -m pip install -qq $(PIP_ARGS) '.[dev]' hatchling
 	@{ echo "# Exact versions of everything, run-time and development, that the project is tested with."; \
 	   echo "# Written by \`make lock\`; pyproject.toml holds the ranges. Install in one pip call, so that torch"; \
 	   echo "# stays the version pinned here."; \
