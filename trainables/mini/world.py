@@ -1,0 +1,196 @@
+"""The world all languages speak of: things, their names, and events between them.
+
+Everything here is meaning without words: concepts are named by an English lemma, and an event says
+who did what to whom, where, when and whether at all. ``trainables.mini.realise`` puts it in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainables.mini.chance import Chance
+
+Kind = Literal["worker", "animal", "vehicle", "snack", "tool", "site"]
+Tense = Literal["past", "present", "future"]
+NameKind = Literal["PER", "ORG", "LOC"]
+
+MEMBERS: dict[Kind, tuple[str, ...]] = {
+    "worker": ("baker", "teacher", "doctor", "farmer", "painter", "sailor", "driver", "singer"),
+    "animal": ("dog", "horse", "goat", "bird", "cow", "duck"),
+    "vehicle": ("cart", "boat", "truck", "wagon"),
+    "snack": ("apple", "cake", "onion", "carrot"),
+    "tool": ("hammer", "ladder", "bucket", "basket"),
+    "site": ("garden", "market", "forest", "harbor", "station", "school"),
+}
+KIND_OF: dict[str, Kind] = {noun: kind for kind, nouns in MEMBERS.items() for noun in nouns}
+ANIMATE: tuple[str, ...] = MEMBERS["worker"] + MEMBERS["animal"]
+OBJECTS: tuple[str, ...] = MEMBERS["vehicle"] + MEMBERS["snack"] + MEMBERS["tool"]
+
+ANTONYM = {
+    "big": "small", "clean": "dirty", "new": "old", "warm": "cold", "loud": "quiet",
+    "happy": "sad", "strong": "tired", "rich": "poor",
+}  # fmt: skip
+ANTONYM |= {second: first for first, second in ANTONYM.items()}
+COLOURS = ("red", "green", "blue", "white")
+ADJECTIVES: tuple[str, ...] = (*ANTONYM, *COLOURS)
+
+INTRANSITIVE = ("laugh", "wait", "work", "rest", "dance", "jump")
+SOCIAL = ("help", "follow", "call", "thank", "visit", "watch")
+MANUAL = ("push", "carry", "wash", "paint", "repair", "want")
+GIVING = ("hand", "show", "offer", "promise", "mail", "deliver")
+VERBS: tuple[str, ...] = INTRANSITIVE + SOCIAL + MANUAL + GIVING
+
+SYNONYM = {
+    "push": "shove", "help": "assist", "repair": "fix", "carry": "haul", "watch": "observe",
+    "call": "phone", "mail": "post", "big": "large", "small": "little", "happy": "glad",
+    "loud": "noisy", "truck": "lorry", "boat": "ship", "forest": "wood",
+}  # fmt: skip
+
+TIMES: dict[str, Tense] = {
+    "yesterday": "past", "recently": "past", "today": "present", "often": "present",
+    "tomorrow": "future", "soon": "future",
+}  # fmt: skip
+ARTICLES = ("the", "a")
+NUMBERS = ("two", "three", "seven", "many")
+
+GIVEN = (
+    "Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Henri", "Irena", "Jonas",
+    "Katja", "Lukas", "Marta", "Nikol", "Oskar", "Paula",
+)  # fmt: skip
+# A family name alone is a person, in a place it is a town, before a company word a company: which
+# it is has to be read from the sentence.
+FAMILY = (
+    "Berg", "Lund", "Moran", "Kaspar", "Ritter", "Solano", "Tarkin", "Velden", "Orlin", "Dorman",
+)  # fmt: skip
+TOWNS = ("Oslo", "Lima", "Quito", "Riga", "Sofia", "Turin", "Cairo", "Bremen")
+COMPANIES = ("Nordex", "Polyco", "Ferrum", "Unitas")
+COMPANY_WORDS = ("bank", "museum", "press")
+TOWN_WORDS = ("port", "new")
+
+# What follows from an event: the thing that changes, and its state afterwards.
+OUTCOME: dict[str, tuple[Literal["agent", "patient"], str]] = {
+    "laugh": ("agent", "happy"), "work": ("agent", "tired"), "rest": ("agent", "strong"),
+    "dance": ("agent", "warm"), "help": ("patient", "happy"), "thank": ("patient", "happy"),
+    "wash": ("patient", "clean"), "paint": ("patient", "clean"), "repair": ("patient", "new"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What a noun phrase stands for.
+
+    Attributes:
+        noun: Concept of a common noun; empty for a name.
+        quantity: Article or number; empty for a name.
+        adjective: Property, or None.
+        name: The parts of a name.
+        name_kind: Sort of name; None for a common noun.
+    """
+
+    noun: str = ""
+    quantity: str = ""
+    adjective: str | None = None
+    name: tuple[str, ...] = ()
+    name_kind: NameKind | None = None
+
+    @property
+    def is_plural(self) -> bool:
+        """Whether it stands for several."""
+        return self.quantity in NUMBERS
+
+    @property
+    def is_animate(self) -> bool:
+        """Whether it is asked for with "who"."""
+        return self.name_kind in ("PER", "ORG") or self.noun in (*ANIMATE, "worker", "animal")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Who did what to whom, where and when; or, with the verb "be", in which state someone is."""
+
+    verb: str
+    tense: Tense
+    agent: Thing
+    patient: Thing | None = None
+    recipient: Thing | None = None
+    place: Thing | None = None
+    time: str | None = None
+    state: str | None = None
+    negated: bool = False
+
+
+def draw_name(chance: Chance, kind: NameKind) -> Thing:
+    """Draw a name of one kind."""
+    if kind == "PER":
+        first, last = chance.pick(GIVEN), chance.pick(FAMILY)
+        parts = chance.pick([(first,), (last,), (first, last)])
+    elif kind == "ORG":
+        if chance.below(0.3):
+            parts = (chance.pick(COMPANIES),)
+        else:
+            parts = (chance.pick(FAMILY + TOWNS), chance.pick(COMPANY_WORDS))
+    else:
+        town = chance.pick(TOWNS + FAMILY)
+        parts = (chance.pick(TOWN_WORDS), town) if chance.below(0.25) else (town,)
+    return Thing(name=parts, name_kind=kind)
+
+
+def draw_common(chance: Chance, nouns: tuple[str, ...], *, bare: bool = False) -> Thing:
+    """Draw a common noun with its quantity and, now and then, a property."""
+    quantity = chance.pick(NUMBERS) if not bare and chance.below(0.3) else chance.pick(ARTICLES)
+    adjective = chance.pick(ADJECTIVES) if chance.below(0.35) else None
+    return Thing(chance.pick(nouns), quantity, adjective)
+
+
+def draw_animate(chance: Chance, *, names: float = 0.5) -> Thing:
+    """Draw someone who can act: a person or company by name, a worker or an animal."""
+    if chance.below(names):
+        return draw_name(chance, "ORG" if chance.below(0.3) else "PER")
+    return draw_common(chance, ANIMATE)
+
+
+def draw_place(chance: Chance) -> Thing:
+    """Draw a town by name, or a site."""
+    if chance.below(0.5):
+        return draw_name(chance, "LOC")
+    return draw_common(chance, MEMBERS["site"], bare=True)
+
+
+def draw_event(
+    chance: Chance,
+    *,
+    verbs: tuple[str, ...] = VERBS,
+    negation: float = 0.15,
+    place: float = 0.35,
+    time: float = 0.3,
+) -> Event:
+    """Draw an event.
+
+    Args:
+        chance: Where the choices come from.
+        verbs: Verbs to choose from.
+        negation: Probability that it is said not to happen.
+        place: Probability that its place is given.
+        time: Probability that its time is given.
+    """
+    verb = chance.pick(verbs)
+    when = chance.pick(tuple(TIMES))
+    agent = draw_animate(chance)
+    patient = recipient = None
+    if verb in SOCIAL:
+        patient = draw_animate(chance)
+    elif verb in MANUAL + GIVING:
+        patient = draw_common(chance, OBJECTS)
+    if verb in GIVING:
+        recipient = draw_animate(chance)
+    return Event(
+        verb=verb,
+        tense=TIMES[when],
+        agent=agent,
+        patient=patient,
+        recipient=recipient,
+        place=draw_place(chance) if chance.below(place) else None,
+        time=when if chance.below(time) else None,
+        negated=chance.below(negation),
+    )
