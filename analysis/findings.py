@@ -1,0 +1,268 @@
+"""What a run found, as plain sections: words and tables of text, for any renderer.
+
+Every text that a run supplies (names, errors) leaves here without control characters; escaping
+for a markup is the renderer's part.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames import Run
+from analysis.languages import language_scores
+from analysis.statistics import ALL_AT_ONCE, NO_INTERMEDIATE, cost_summary, leaderboard
+from analysis.wording import clean, duration, number, spell
+
+#: Rows of a leaderboard beside the references, and languages of a table, before it is cut.
+TOP, LANGUAGES, FAILURES = 5, 12, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        header: Column names; those after the first ``num_left`` hold numbers.
+        rows: Cells, as many in each row as in the header.
+        num_left: How many columns hold words.
+        note: A line below it; may be empty.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_left: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report: a title, paragraphs, perhaps a table, perhaps code to copy."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    table: Table | None = None
+    code: tuple[str, ...] = ()
+
+
+def findings(run: Run) -> list[Section]:
+    """Tell what a run found, the answer first.
+
+    Args:
+        run: A run, finished or not.
+
+    Returns:
+        The answer per target; a leaderboard and the scores by language for each; cost; how sure
+        this is; failed trials, if any; where to look next.
+    """
+    board = leaderboard(run)
+    sections = [_answer(run, board)]
+    for target in dict.fromkeys(board["target"]):
+        sections.append(_ranking(target, board[board["target"] == target]))
+        sections += _by_language(run, target)
+    sections += [_cost(run), _certainty(run, board), *_failures(run), _next(run)]
+    return sections
+
+
+def _answer(run: Run, board: pd.DataFrame) -> Section:
+    unfinished = run.trials["state"].isin(["running", "waiting"]).sum()
+    paragraphs = []
+    if unfinished:
+        paragraphs.append(
+            f"The run is not finished: trials running or waiting: {unfinished}. "
+            "What follows is the state so far."
+        )
+    if board.empty:
+        paragraphs.append("No trial has finished at the full budget yet, so there is no answer.")
+    best = board[board["rank"] == 1]
+    paragraphs += [_best(row) for row in best.to_dict("records")]
+    return Section(f"{clean(run.name)}: the best sequence of intermediate tasks", tuple(paragraphs))
+
+
+def _best(row: dict[Any, Any]) -> str:
+    name = spell(row["sequence"], row["baseline"])
+    seeds = f"{row['num_seeds']} seed" + ("s" if row["num_seeds"] > 1 else "")
+    score = f"{clean(row['target'])}: {name}, {number(row['score'])} points ({seeds})"
+    if row["baseline"] == NO_INTERMEDIATE:
+        return f"{score}. No sequence of intermediate tasks did better."
+    against = [_gain(row, "gain", "no intermediate task")]
+    if row["baseline"] != ALL_AT_ONCE:
+        against.append(_gain(row, "gain_over_all", "all tasks at once"))
+    return f"{score}. {'; '.join(against)}. {_verdict(row)}"
+
+
+def _gain(row: dict[Any, Any], name: str, reference: str) -> str:
+    gain, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if math.isnan(gain):
+        return f"not comparable with {reference} (no seed in common)"
+    if math.isnan(low):
+        return f"{number(gain, sign=True)} over {reference} (one seed, no interval)"
+    interval = f"{number(low, sign=True)} to {number(high, sign=True)}"
+    return f"{number(gain, sign=True)} over {reference} (95% interval {interval})"
+
+
+def _verdict(row: dict[Any, Any]) -> str:
+    if math.isnan(row["gain_low"]):
+        return "Not confirmed: it has yet to be repeated on other seeds."
+    if row["gain_low"] > 0:
+        return "It helps: the interval over no intermediate task lies above 0."
+    return "Not shown to help: the interval over no intermediate task reaches 0."
+
+
+def _ranking(target: str, board: pd.DataFrame) -> Section:
+    shown = board[(board["rank"] <= TOP) | (board["baseline"] != "")]
+    rows = tuple(
+        (
+            spell(row["sequence"], row["baseline"]),
+            str(row["rank"]),
+            str(row["num_seeds"]),
+            _plus_minus(row, "score"),
+            _plus_minus(row, "gain", sign=True) if row["sequence"] else "-",
+            _plus_minus(row, "gain_over_all", sign=True) if row["baseline"] != ALL_AT_ONCE else "-",
+        )
+        for row in shown.to_dict("records")
+    )
+    header = ("sequence", "rank", "seeds", "score", "over none", "over all")
+    note = (
+        f"The best {min(TOP, len(board))} of {len(board)} sequences, and the references. +- is "
+        "half a 95% interval; where it is missing, the sequence ran on one seed."
+    )
+    return Section(f"{clean(target)}: leaderboard", table=Table(header, rows, note=note))
+
+
+def _plus_minus(row: dict[Any, Any], name: str, *, sign: bool = False) -> str:
+    text = number(row[name], sign=sign)
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return text if math.isnan(half) else f"{text} +- {number(half)}"
+
+
+def _by_language(run: Run, target: str) -> list[Section]:
+    scores = language_scores(run, target)
+    unselected = scores[~scores["selected_on"]]
+    chosen = scores if unselected.empty else unselected
+    if chosen.empty:
+        return []
+    cut = chosen
+    if len(chosen) > LANGUAGES:
+        ordered = chosen.sort_values("gain", ascending=False, kind="stable")
+        cut = pd.concat([ordered.head(LANGUAGES // 2), ordered.tail(LANGUAGES // 2)])
+    rows = tuple(
+        (
+            clean(row["language"]),
+            clean(row["split"]),
+            clean(row["metric"]),
+            number(row["score"]),
+            number(row["score_none"]),
+            number(row["gain"], sign=True),
+            str(row["num_examples"]),
+        )
+        for row in cut.to_dict("records")
+    )
+    header = ("language", "split", "metric", "score", "without", "gain", "examples")
+    basis = (
+        "The search chose by these scores, so they flatter."
+        if unselected.empty
+        else "The search did not choose by these scores."
+    )
+    left_out = (
+        f" The largest and the smallest gains of {len(chosen)} rows."
+        if len(cut) < len(chosen)
+        else ""
+    )
+    table = Table(header, rows, num_left=3, note=f"Means over seeds. {basis}{left_out}")
+    return [Section(f"{clean(target)}: the best sequence by language", table=table)]
+
+
+def _cost(run: Run) -> Section:
+    cost = cost_summary(run)
+    total = cost.loc["all"].to_dict()
+    rows = tuple(
+        (
+            str(phase),
+            *(str(int(row[name])) for name in ("num_trials", "complete", "pruned", "failed")),
+            f"{int(row['steps_trained']):,}",
+            f"{int(row['steps_reused']):,}",
+            duration(row["wall_s"]),
+        )
+        for phase, row in cost.iterrows()
+    )
+    header = ("phase", "trials", "complete", "pruned", "failed", "steps", "spared", "trial time")
+    trained, reused = run.stages["times_trained"].sum(), run.stages["times_reused"].sum()
+    saved = total["share_saved"]
+    paragraphs = [
+        f"{int(total['steps_trained']):,} training steps in {duration(total['elapsed_s'])}. "
+        f"The stage store spared {int(total['steps_reused']):,} more"
+        + ("." if math.isnan(saved) else f" ({saved:.0%} of what the trials asked for).")
+        + f" Stages: {len(run.stages)} distinct, trained {trained} times, reused {reused} times."
+    ]
+    return Section("What it cost and saved", tuple(paragraphs), Table(header, rows))
+
+
+def _certainty(run: Run, board: pd.DataFrame) -> Section:
+    lines = [_selection(str(run.study.get("select_on", "")))]
+    confirmed = board[board["confirmed"] & (board["baseline"] == "")]
+    lines.append(
+        f"{len(confirmed)} of {len(board)} sequences ran on two seeds or more. A rank that rests "
+        "on one seed is a lead, not a result."
+    )
+    lines.append(
+        "Intervals are 95%, Student's t on scores or on differences under the same seed, with the "
+        "noise of all repeated sequences of a target pooled. They hold for one sequence at a time, "
+        "not for the best of many, and only for this data and these hyperparameters."
+    )
+    unscored = ((run.trials["state"] == "complete") & run.trials["score"].isna()).sum()
+    if unscored:
+        lines.append(f"Complete trials without a score (NaN), left out: {unscored}.")
+    return Section("How sure this is", tuple(lines))
+
+
+def _selection(select_on: str) -> str:
+    if select_on == "target_dev":
+        return (
+            "Selected on the development sets of the target languages: as zero-shot transfer these "
+            "scores are overstated, for labelled data of the target languages was used to choose."
+        )
+    if select_on == "english_dev":
+        return (
+            "Selected on English development data alone: a true zero-shot choice, though English "
+            "does not always rank sequences as the target languages do."
+        )
+    return f"The study does not say what it selected on ({clean(select_on) or 'no select_on'})."
+
+
+def _failures(run: Run) -> list[Section]:
+    failed = run.trials[run.trials["state"] == "failed"]
+    if failed.empty:
+        return []
+    rows = tuple(
+        (
+            clean(row["trial_id"]),
+            clean(row["target"]),
+            spell(row["sequence"]),
+            clean(row["error"]) or "(no message)",
+        )
+        for row in failed.head(FAILURES).to_dict("records")
+    )
+    note = f"The first {FAILURES} of {len(failed)}." if len(failed) > FAILURES else ""
+    table = Table(("trial", "target", "sequence", "error"), rows, num_left=4, note=note)
+    return [Section(f"Failed trials: {len(failed)}", table=table)]
+
+
+def _next(run: Run) -> Section:
+    path = str(run.path)
+    quoted = shlex.quote(path)
+    code = [
+        "from analysis import load_run",
+        f"run = load_run({path!r})",
+        "run.trials, run.scores, run.stages, run.rungs   # pandas frames",
+        "",
+        f"taskorder report {quoted} --out DIR   # this report as Markdown, every table as CSV",
+        f"taskorder status {quoted}             # counts, incumbents, time left",
+    ]
+    if run.trials["state"].isin(["running", "waiting"]).any():
+        code.append(f"taskorder resume {quoted}             # continue an interrupted run")
+    return Section("Where to look next", code=tuple(code))

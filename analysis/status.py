@@ -1,0 +1,112 @@
+"""Where a run stands, from its tables alone: it may be asked of a live run at any time."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames import Run, load_run
+from analysis.statistics import cost_summary, incumbent
+from spaces.tables import STATES
+
+_INCUMBENT = ("sequence", "score", "score_low", "score_high", "num_seeds", "confirmed")
+_INCUMBENT_GAINS = ("gain", "gain_low", "gain_high", "gain_over_all")
+
+
+def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Say where a run stands, as plain data for people and for ``--json``.
+
+    Args:
+        run_dir: The run directory.
+
+    Returns:
+        ``name`` and ``path``; ``finished`` (no trial is running or waiting and the search's
+        budget is used up); ``trials``, counts by state and their ``total``; ``stages`` with
+        ``distinct``, ``trained``, ``reused`` and ``size_bytes`` (what the store still holds);
+        ``incumbents``, target to sequence, score, gains (points) and seeds, or ``None`` where no
+        trial is complete; ``cost`` with ``steps_trained``, ``steps_reused``, ``share_saved``,
+        ``wall_s`` and ``elapsed_s``; ``time_left_s`` (seconds) or ``None`` where nothing has
+        finished. What is unknown is ``None``, never NaN.
+
+    Raises:
+        RunDirectoryError: As ``load_run``.
+    """
+    return describe(load_run(run_dir))
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Return what ``status`` returns, of a run that is loaded already."""
+    cost = cost_summary(run).loc["all"].to_dict()
+    best = {row["target"]: row for row in incumbent(run).to_dict("records")}
+    targets = [*_targets(run.study), *sorted(set(run.trials["target"]))]
+    to_come = _trials_to_come(run)
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "finished": to_come == 0,
+        "trials": {"total": len(run.trials), **{state: int(cost[state]) for state in STATES}},
+        "stages": {
+            "distinct": len(run.stages),
+            "trained": int(run.stages["times_trained"].sum()),
+            "reused": int(run.stages["times_reused"].sum()),
+            "size_bytes": int(run.stages.loc[~run.stages["evicted"], "size_bytes"].sum()),
+        },
+        "incumbents": {
+            target: _known(best[target], (*_INCUMBENT, *_INCUMBENT_GAINS))
+            if target in best
+            else None
+            for target in dict.fromkeys(targets)
+        },
+        "cost": _known(
+            cost,
+            ("steps_trained", "steps_reused", "share_saved", "wall_s", "elapsed_s"),
+        ),
+        "time_left_s": _time_left(run.trials, to_come),
+    }
+
+
+def _targets(study: Mapping[str, Any]) -> list[str]:
+    listed = study.get("targets") or []
+    return [str(item["name"] if isinstance(item, dict) else item) for item in listed]
+
+
+def _trials_to_come(run: Run) -> int:
+    """Count the trials that wait or run, and those the study's budget has yet to ask for.
+
+    Baselines are in the tables from the start. Confirmation follows the search: once its first
+    trial appears, nothing is left to ask for, even where the search ended before its budget.
+    """
+    trials = run.trials
+    pending = int(trials["state"].isin(["running", "waiting"]).sum())
+    if (trials["phase"] == "confirm").any():
+        return pending
+    search = run.study.get("search") or {}
+    confirm = search.get("confirm") or {}
+    asked = int((trials["phase"] == "search").sum())
+    unasked = max(int(search.get("num_trials") or 0) - asked, 0)
+    per_target = int(confirm.get("top") or 0) * int(confirm.get("seeds") or 0)
+    return pending + unasked + per_target * len(_targets(run.study))
+
+
+def _time_left(trials: pd.DataFrame, to_come: int) -> float | None:
+    """Estimate the seconds left: trials to come at the pace of those finished so far."""
+    if to_come == 0:
+        return 0.0
+    finished = trials["finished_at"].notna()
+    if not finished.any():
+        return None
+    elapsed = trials["finished_at"].max() - trials["started_at"].min()
+    return float(elapsed.total_seconds()) / int(finished.sum()) * to_come
+
+
+def _known(row: Mapping[Any, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: _plain(row[name]) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain

@@ -1,0 +1,58 @@
+"""How names, numbers and durations are written for people."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.statistics import ALL_AT_ONCE
+from spaces.sequences import STAGE_SEPARATOR
+
+
+def spell(sequence: str, baseline: str = "") -> str:
+    """Write a sequence for people.
+
+    >>> spell("mnli>squad1")
+    'mnli > squad1'
+    >>> spell("")
+    'no intermediate task'
+    >>> spell("a+b", baseline="all")
+    'all tasks at once (a+b)'
+    """
+    if not sequence:
+        return "no intermediate task"
+    name = f" {STAGE_SEPARATOR} ".join(clean(part) for part in sequence.split(STAGE_SEPARATOR))
+    return f"all tasks at once ({name})" if baseline == ALL_AT_ONCE else name
+
+
+def clean(text: object) -> str:
+    r"""Put run-supplied text on one line, without control characters.
+
+    >>> clean("a\x1b[31m\nb")
+    'a [31m b'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+
+
+def duration(seconds: float) -> str:
+    """Write a duration for people.
+
+    >>> duration(7.4), duration(200), duration(8000), duration(200000)
+    ('7 s', '3 min 20 s', '2 h 13 min', '2 d 7 h')
+    """
+    if math.isnan(seconds):
+        return "unknown"
+    whole = round(seconds)
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    parts: list[str] = []
+    for size, unit in units:
+        amount, whole = divmod(whole, size)
+        if amount or (parts and len(parts) < 2):
+            parts.append(f"{amount} {unit}" if amount else "")
+    return " ".join(part for part in parts[:2] if part) or "0 s"
+
+
+def number(value: float, *, sign: bool = False) -> str:
+    """Write points with one decimal; a dash where there are none."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:+.1f}" if sign else f"{value:.1f}"
