@@ -8,7 +8,7 @@ into a folder and name that folder in the study's ``task_folders``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -41,14 +41,16 @@ class FileSource(_Strict):
 
     Attributes:
         paths: Alternatives, the first that exists is read. ``{lang}`` stands for the language
-            code and ``{lang3}`` for its ISO 639-3 code; ``*`` globs (all matches are read, sorted).
+            code, ``{lang3}`` for its ISO 639-3 code, ``{lang_name}`` and ``{lang_name_lower}`` for
+            its English name; ``*`` globs (all matches are read, sorted). An alternative that is
+            itself a list names files that are read together and must all exist.
         reader: Name of the reader, a key of ``trainables.readers.READERS``.
-        options: The reader's own options.
+        options: The reader's own options; the same placeholders stand in their texts.
         languages: The languages this entry holds; all of the task's when empty.
         labelled: False where the release blanks the labels (XTREME's test files).
     """
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: tuple[str | tuple[str, ...], ...] = Field(min_length=1)
     reader: str
     options: dict[str, Any] = {}
     languages: tuple[str, ...] = ()
@@ -60,14 +62,17 @@ class HubSource(_Strict):
 
     Attributes:
         path: Hub id (``facebook/xnli``).
-        config: Configuration name; may contain ``{lang}`` and ``{lang_name}``.
-        splits: Our split to the hub's split name.
+        config: Configuration name; may contain the placeholders of ``FileSource.paths``.
+        revision: Branch or commit; ``refs/convert/parquet`` for data sets whose main branch is a
+            loading script, whose configurations are then folders.
+        splits: Our split to the hub's split name; an expression such as ``train_r1+train_r2`` too.
         reader: Name of the converter from rows to records.
         options: The converter's own options (column names, label names).
     """
 
     path: str
     config: str | None = None
+    revision: str | None = None
     splits: dict[Split, str] = {}
     reader: str
     options: dict[str, Any] = {}
@@ -153,7 +158,10 @@ class Catalogue(Mapping[str, Task]):
         except KeyError:
             raise UnknownNameError("task", name, self._tasks) from None
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Iterator[str]:
         return iter(self._tasks)
 
     def __len__(self) -> int:

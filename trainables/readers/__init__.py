@@ -1,0 +1,31 @@
+"""Readers by name: one module per file format, from the files of a release to records."""
+
+from __future__ import annotations
+
+from trainables.readers.base import ReadContext, Reader
+from trainables.readers.choices import read_choices_csv, read_choices_jsonl, read_hellaswag_text
+from trainables.readers.conllu import read_conllu
+from trainables.readers.pairs import read_jsonl, read_table_pairs, read_tsv
+from trainables.readers.parallel import read_aligned, read_bucc, read_sorted
+from trainables.readers.squad import read_squad
+from trainables.readers.tagging import read_token_tags
+from trainables.readers.text import read_bible, read_plain
+
+__all__ = ["READERS", "ReadContext", "Reader"]
+
+READERS: dict[str, Reader] = {
+    "tsv_pairs": read_tsv,
+    "table_pairs": read_table_pairs,
+    "jsonl_pairs": read_jsonl,
+    "token_tags": read_token_tags,
+    "conllu": read_conllu,
+    "squad": read_squad,
+    "choices_jsonl": read_choices_jsonl,
+    "cosmosqa_csv": read_choices_csv,
+    "hellaswag_text": read_hellaswag_text,
+    "aligned_text": read_aligned,
+    "sorted_text": read_sorted,
+    "bucc": read_bucc,
+    "plain_text": read_plain,
+    "bible_xml": read_bible,
+}

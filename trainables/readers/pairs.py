@@ -1,0 +1,144 @@
+"""Sentence classification: labelled texts or pairs of texts, as columns or as JSON objects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from trainables.readers.base import ReadContext, check_label, malformed
+from trainables.readers.fields import Row
+from trainables.readers.lines import read_objects, read_rows, read_table
+from trainables.records import ClassificationRecord
+
+_log = logging.getLogger(__name__)
+
+#: SNLI and MultiNLI mark examples without a majority label so; every user of them leaves these out.
+NO_MAJORITY = "-"
+
+
+def read_tsv(context: ReadContext) -> Iterator[ClassificationRecord]:
+    """Read texts and a label in columns without a header.
+
+    Options: ``text``, ``text_pair``, ``label`` (column numbers from 0; ``text_pair: -1`` for single
+    texts), ``quoting`` (fields as ``csv`` writes them, as XTREME's files are), ``label_map``.
+
+    Raises:
+        DataError: Fewer or more columns than the entry says, or an unknown label.
+    """
+    context.check_options("text", "text_pair", "label", "quoting", "label_map")
+    text, pair, label = (
+        context.option("text", 0),
+        context.option("text_pair", 1),
+        context.option("label", 2),
+    )
+    quoting = context.option("quoting", False)
+    path = context.path
+    needed = max(text, pair, label if context.labelled else 0) + 1
+    allowed = max(needed, label + 1)
+    rows = read_rows(path, delimiter="\t", quoting=quoting)
+    for index, (number, row) in enumerate(rows):
+        if not needed <= len(row) <= allowed:
+            expected = f"{needed} columns separated by tabs"
+            raise malformed(path, number, f"{len(row)}", expected)
+        name = check_label(row[label].strip(), context, path, number) if context.labelled else None
+        yield ClassificationRecord(str(index), row[text], row[pair] if pair >= 0 else None, name)
+
+
+def read_table_pairs(context: ReadContext) -> Iterator[ClassificationRecord]:
+    """Read texts and a label from a table with a header, unquoted (GLUE, PAWS-X, XNLI, MultiNLI).
+
+    Options: ``text``, ``text_pair``, ``label`` (column names; ``label: "-1"`` for the last field of
+    each row), ``id`` (column name; row number when absent), ``where`` (column to the value that
+    selects a row), ``drop_label`` (a label whose rows are left out), ``max_malformed`` (rows of too
+    few or too many columns that the release is known to hold; they are left out and counted in the
+    log), ``label_map``.
+
+    Raises:
+        DataError: A missing column, more malformed rows than the release is known to hold, or an
+            unknown label.
+    """
+    context.check_options(
+        "text", "text_pair", "label", "id", "where", "drop_label", "max_malformed", "label_map"
+    )
+    text, pair = context.option("text", "sentence1"), context.option("text_pair", "sentence2")
+    label, key = context.option("label", "label"), context.option("id", "")
+    where: dict[str, str] = context.option("where", {})
+    budget = context.option("max_malformed", 0)
+    columns = [column for column in (text, pair, key, *where) if column]
+    if context.labelled:
+        columns.append(label)
+    path = context.path
+    malformed_rows = dropped = 0
+    rows = read_table(path, delimiter="\t", quoting=False, columns=columns)
+    for index, (number, row) in enumerate(rows):
+        if row is None:
+            malformed_rows += 1
+            if malformed_rows > budget:
+                found = "a row of too few or too many columns"
+                raise malformed(path, number, found, f"the columns {', '.join(columns)}")
+            continue
+        if any(row[column] != value for column, value in where.items()):
+            continue
+        name = None
+        if context.labelled:
+            raw = row[label].strip()
+            if raw == context.option("drop_label", NO_MAJORITY):
+                dropped += 1
+                continue
+            name = check_label(raw, context, path, number)
+        identifier = row[key] if key else str(index)
+        yield ClassificationRecord(identifier, row[text], row[pair] if pair else None, name)
+    _report(context, dropped, malformed_rows)
+
+
+def read_jsonl(context: ReadContext) -> Iterator[ClassificationRecord]:
+    """Read texts and a label from JSON Lines (SNLI, MultiNLI, ANLI).
+
+    Options: ``text``, ``text_pair``, ``label``, ``id`` (field names), ``drop_label``,
+    ``label_map``.
+
+    Raises:
+        DataError: A missing field or an unknown label.
+    """
+    context.check_options("text", "text_pair", "label", "id", "drop_label", "label_map")
+    path, dropped = context.path, 0
+    for index, (number, values) in enumerate(read_objects(path)):
+        record = classification_record(Row(values, path, number), context, index)
+        if record is None:
+            dropped += 1
+        else:
+            yield record
+    _report(context, dropped, 0)
+
+
+def classification_record(
+    row: Row, context: ReadContext, index: int
+) -> ClassificationRecord | None:
+    """Convert one object; ``None`` where its label is the one that says "no majority".
+
+    Raises:
+        DataError: A missing field or an unknown label.
+    """
+    pair = context.option("text_pair", "sentence2")
+    key = context.option("id", "")
+    label = None
+    if context.labelled:
+        name = context.option("label", "label")
+        value = row.values.get(name)
+        raw = str(value) if isinstance(value, int) else row.text(name)
+        if raw == context.option("drop_label", NO_MAJORITY):
+            return None
+        label = check_label(raw, context, row.path, row.place)
+    return ClassificationRecord(
+        row.text(key) if key and row.has(key) else str(index),
+        row.text(context.option("text", "sentence1")),
+        row.text(pair) if pair else None,
+        label,
+    )
+
+
+def _report(context: ReadContext, dropped: int, malformed_rows: int) -> None:
+    if dropped:
+        _log.info("%s: left out %d examples without a gold label", context.path, dropped)
+    if malformed_rows:
+        _log.warning("%s: left out %d malformed rows", context.path, malformed_rows)
