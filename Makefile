@@ -34,6 +34,7 @@ setup: $(STAMP)
 
 # -qq: errors only. The stamp is written last, so an interrupted set-up is done again.
 $(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "taskorder needs Python 3.11 or newer, and there is no $(PYTHON). Name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("taskorder needs Python 3.11 or newer, and $(PYTHON) is %d.%d.%d. Name another: make PYTHON=python3.12" % v[:3])'
 	@echo "==> Setting up $(VENV): $$(grep -c == requirements.lock) locked packages, a few minutes, once"
 	@$(PYTHON) -m venv "$(VENV)" || { echo "Python's venv module is incomplete; on Debian and Ubuntu install python3-venv." >&2; exit 1; }
@@ -72,7 +73,7 @@ types: $(STAMP)
 
 contracts: $(STAMP)
 	@echo "==> Import contracts (lint-imports)"
-	@"$(BIN)/lint-imports"
+	@"$(BIN)/lint-imports" --no-logo
 
 format: $(STAMP)
 	@"$(BIN)/ruff" check --fix
