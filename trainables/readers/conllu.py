@@ -62,7 +62,7 @@ def read_conllu(context: ReadContext) -> Iterator[TaggingRecord]:
 
     Options: ``tag`` (``upos``, ``feats``, ``upos+feats``, or ``feature:Case`` for one feature,
     ``_`` where a word lacks it), ``multiword`` (``split``: the syntactic words; ``fuse``: the
-    surface tokens, tagged as their highest word in the tree, as XTREME's udpos has them), ``label_map``.
+    surface tokens, tagged as their highest word in the tree, as in XTREME's udpos), ``label_map``.
 
     Raises:
         DataError: A line that is not CoNLL-U, ids out of order, or an unknown tag.
