@@ -62,8 +62,9 @@ def findings(run: Run) -> list[Section]:
     board = leaderboard(run)
     sections = [_answer(run, board)]
     for target in dict.fromkeys(board["target"]):
-        sections.append(_ranking(target, board[board["target"] == target]))
-        sections += _by_language(run, target)
+        ranked = board[board["target"] == target]
+        sections.append(_ranking(target, ranked))
+        sections += _by_language(run, target, ranked["sequence"].iloc[0])
     sections += [_cost(run), _certainty(run, board), *_failures(run), _next(run)]
     return sections
 
@@ -140,8 +141,8 @@ def _plus_minus(row: dict[Any, Any], name: str, *, sign: bool = False) -> str:
     return text if math.isnan(half) else f"{text} +- {number(half)}"
 
 
-def _by_language(run: Run, target: str) -> list[Section]:
-    scores = language_scores(run, target)
+def _by_language(run: Run, target: str, sequence: str) -> list[Section]:
+    scores = language_scores(run, target, sequence)
     unselected = scores[~scores["selected_on"]]
     chosen = scores if unselected.empty else unselected
     if chosen.empty:

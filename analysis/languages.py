@@ -41,13 +41,14 @@ def language_scores(run: Run, target: str, sequence: str | None = None) -> pd.Da
     Raises:
         UnknownNameError: No trial has that target.
     """
-    board = leaderboard(run, target)
-    if board.empty:
-        return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
-    name = str(board["sequence"].iloc[0]) if sequence is None else sequence
+    if sequence is None:
+        ranked = leaderboard(run, target)["sequence"]
+        if ranked.empty:
+            return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
+        sequence = str(ranked.iloc[0])
     seeds = seed_scores(run.trials[run.trials["target"] == target])
     last = _last_rung(run.scores)
-    own = _means(last, seeds.loc[seeds["sequence"] == name, "trial_id"])
+    own = _means(last, seeds.loc[seeds["sequence"] == sequence, "trial_id"])
     none = _means(last, seeds.loc[seeds["sequence"] == "", "trial_id"])
     joined = own.merge(none[[*_SET, "score"]], on=_SET, how="left", suffixes=("", "_none"))
     joined["gain"] = joined["score"] - joined["score_none"]
@@ -59,7 +60,7 @@ def _last_rung(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[scores["rung"] == scores.groupby("trial_id")["rung"].transform("max")]
 
 
-def _means(scores: pd.DataFrame, trial_ids: pd.Series[str]) -> pd.DataFrame:
+def _means(scores: pd.DataFrame, trial_ids: pd.Series[int]) -> pd.DataFrame:
     chosen = scores[scores["trial_id"].isin(trial_ids)]
     return chosen.groupby(_SET, as_index=False).agg(
         num_examples=("num_examples", "max"),

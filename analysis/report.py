@@ -77,7 +77,11 @@ def write_report(run: Run, out: Path) -> list[Path]:
         raise InputError(f"--out {out}: is a file. Give a folder for the report.")
     out.mkdir(parents=True, exist_ok=True)
     board = leaderboard(run)
-    languages = [language_scores(run, target) for target in dict.fromkeys(board["target"])]
+    best = board[board["rank"] == 1]
+    languages = [
+        language_scores(run, target, sequence)
+        for target, sequence in zip(best["target"], best["sequence"], strict=True)
+    ]
     frames = {
         "leaderboard": board,
         "languages": pd.concat(languages) if languages else pd.DataFrame(),

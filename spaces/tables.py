@@ -22,8 +22,8 @@ STATES = ("complete", "pruned", "failed", "running", "waiting")
 #: What a trial was run for: a reference, the search itself, or fresh seeds of the best.
 PHASES = ("baseline", "search", "confirm")
 
-#: What was decided at a rung: go on, give up, or wait for a promotion.
-DECISIONS = ("promote", "stop", "pause")
+#: What was decided at a rung: go on, wait for a promotion, give up, or done (the last rung).
+DECISIONS = ("promote", "pause", "stop", "complete")
 
 #: Begins the columns of ``trials`` that hold hyperparameters.
 HYPERPARAMETER_PREFIX = "hp."
@@ -48,7 +48,7 @@ class Column:
 
 TABLES: Mapping[str, tuple[Column, ...]] = {
     "trials": (
-        Column("trial_id", "string", "", "Identity of the trial within the run."),
+        Column("trial_id", "int64", "", "Number of the trial in the Optuna study."),
         Column("target", "string", "", "Name of the target task."),
         Column("sequence", "string", "", "Stage names joined by '>'; empty for no stage."),
         Column("num_stages", "int64", "stages", "Length of the sequence."),
@@ -65,7 +65,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("error", "string", "", "What failed, one line; empty otherwise."),
     ),
     "scores": (
-        Column("trial_id", "string", "", "Identity of the trial within the run."),
+        Column("trial_id", "int64", "", "Number of the trial in the Optuna study."),
         Column("target", "string", "", "Name of the target task."),
         Column("rung", "int64", "", "Rung at which it was evaluated."),
         Column("language", "string", "", "Language code of the evaluation set."),
@@ -87,12 +87,12 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("evicted", "bool", "", "Whether the store has dropped the checkpoint."),
     ),
     "rungs": (
-        Column("trial_id", "string", "", "Identity of the trial within the run."),
+        Column("trial_id", "int64", "", "Number of the trial in the Optuna study."),
         Column("target", "string", "", "Name of the target task."),
         Column("rung", "int64", "", "Index of the rung, from 0."),
         Column("budget_steps", "int64", "steps", "Fine-tuning steps on the target so far."),
         Column("score", "float64", "points", "The objective there; NaN if training diverged."),
-        Column("decision", "string", "", "promote, stop or pause."),
+        Column("decision", "string", "", "promote, pause, stop or complete."),
         Column("reported_at", "timestamp", "UTC", "When it was reported."),
     ),
 }

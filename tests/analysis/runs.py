@@ -72,7 +72,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 
 def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Make a typed frame from rows that say only what matters to the test."""
-    filled = [{"trial_id": str(index), **_DEFAULTS[table], **row} for index, row in enumerate(rows)]
+    filled = [{"trial_id": index, **_DEFAULTS[table], **row} for index, row in enumerate(rows)]
     for row in filled:
         if table == "trials":
             row.setdefault("num_stages", len([s for s in row["sequence"].split(">") if s]))

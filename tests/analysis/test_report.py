@@ -20,7 +20,6 @@ def trials(sequence, scores, **common):
             "sequence": sequence,
             "seed": seed,
             "score": score,
-            "trial_id": f"{sequence}/{seed}",
             **common,
         }
         for seed, score in enumerate(scores)
@@ -34,17 +33,17 @@ def run(tmp_path):
         *trials("a+b", [53, 54, 54.5], phase="baseline"),
         *trials("b>a", [58, 60, 61], steps_reused=300),
         *trials("a", [52]),
-        {"sequence": "b", "state": "pruned", "trial_id": "p"},
+        {"sequence": "b", "state": "pruned", "trial_id": 100},
         {
             "sequence": "a>b",
             "state": "failed",
             "error": "[bold]boom[/bold] \x1b[31m<script>",
-            "trial_id": "x",
+            "trial_id": 200,
         },
     ]
     scores = [
-        {"trial_id": row["trial_id"], "language": language, "value": value, "rung": rung}
-        for row in rows[:9]
+        {"trial_id": trial_id, "language": language, "value": value, "rung": rung}
+        for trial_id, row in enumerate(rows[:9])
         for language, shift in (("de", 0.0), ("fi", -5.0))
         for rung, value in ((1, 0.0), (2, row["score"] + shift))
     ]
@@ -117,8 +116,8 @@ def test_a_run_without_results_says_so(tmp_path):
 def test_long_language_lists_are_cut_in_the_text_and_whole_in_the_csv(tmp_path):
     rows = [*trials("", [50, 51], phase="baseline"), *trials("a", [54, 55])]
     scores = [
-        {"trial_id": row["trial_id"], "language": f"l{i:02}", "value": 10 + i * (row["score"] > 52)}
-        for row in rows
+        {"trial_id": trial_id, "language": f"l{i:02}", "value": 10 + i * (row["score"] > 52)}
+        for trial_id, row in enumerate(rows)
         for i in range(30)
     ]
     run = load_run(write_run(tmp_path / "run", trials=rows, scores=scores))
