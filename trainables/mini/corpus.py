@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from trainables.mini.chance import Chance
+from trainables.mini.questions import askable
 from trainables.mini.realise import Style, realise, text_of
 from trainables.mini.world import Event, draw_event
 from trainables.records import RetrievalRecord, TextRecord
 
-CORPUS_SIZE = 4000
+CORPUS_SIZE = 8000
 
 
 def corpus(language: str, *, size: int = CORPUS_SIZE) -> list[str]:
@@ -65,13 +67,19 @@ def translations(key: tuple[str, str], language: str, size: int) -> Iterator[Ret
 
 def _passage(chance: Chance, language: str) -> str:
     event = draw_event(chance)
-    said = text_of(realise(language, event, _style(chance)))
-    kind = chance.number(3)
-    if kind == 0:
-        return said
-    if kind == 1:
-        return f"{said} {text_of(realise(language, event, _style(chance)))}"
-    return f"{said} {text_of(realise(language, draw_event(chance), _style(chance)))}"
+    said = realise(language, event, _style(chance))
+    texts = [text_of(said)]
+    kind = chance.number(6)
+    if kind in (1, 2):
+        texts.append(text_of(realise(language, event, _style(chance))))
+    elif kind in (3, 4):
+        role = chance.pick(askable(event))
+        question = realise(language, event, replace(_style(chance), asked=role))
+        answer = " ".join(word.text for word in said if word.role == role)
+        texts += [text_of(question), f"{answer}."]
+    elif kind == 5:
+        texts.append(text_of(realise(language, draw_event(chance), _style(chance))))
+    return " ".join(texts)
 
 
 def _style(chance: Chance) -> Style:

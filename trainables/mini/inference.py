@@ -13,11 +13,11 @@ from dataclasses import replace
 from trainables.mini.chance import Chance
 from trainables.mini.realise import Style, realise, text_of
 from trainables.mini.world import (
+    ALIKE,
     ANTONYM,
     KIND_OF,
     NUMBERS,
     TIMES,
-    VERBS,
     Event,
     Thing,
     draw_animate,
@@ -138,15 +138,19 @@ def _opposite(chance: Chance, event: Event) -> Event | None:
     """The opposite property, or another number."""
     if event.negated:
         return None
-    for role in chance.shuffled(("agent", "patient")):
-        thing: Thing | None = getattr(event, role)
-        if thing is None:
-            continue
-        if thing.adjective in ANTONYM:
-            return replace(event, **{role: replace(thing, adjective=ANTONYM[thing.adjective])})
-        if thing.is_plural:
-            number = chance.other(NUMBERS, thing.quantity)
-            return replace(event, **{role: replace(thing, quantity=number)})
+    agent, patient = _opposite_thing(chance, event.agent), None
+    if event.patient is not None:
+        patient = _opposite_thing(chance, event.patient)
+    if patient is not None and (agent is None or chance.below(0.5)):
+        return replace(event, patient=patient)
+    return None if agent is None else replace(event, agent=agent)
+
+
+def _opposite_thing(chance: Chance, thing: Thing) -> Thing | None:
+    if thing.adjective in ANTONYM:
+        return replace(thing, adjective=ANTONYM[thing.adjective])
+    if thing.is_plural:
+        return replace(thing, quantity=chance.other(NUMBERS, thing.quantity))
     return None
 
 
@@ -175,13 +179,7 @@ def _swap_roles(chance: Chance, event: Event) -> Event | None:
 
 
 def _other_verb(chance: Chance, event: Event) -> Event | None:
-    like = tuple(
-        verb
-        for group in range(0, len(VERBS), 6)
-        if event.verb in VERBS[group : group + 6]
-        for verb in VERBS[group : group + 6]
-    )
-    return replace(event, verb=chance.other(like, event.verb))
+    return replace(event, verb=chance.other(ALIKE[event.verb], event.verb))
 
 
 def _other_thing(chance: Chance, draw: Callable[[Chance], Thing], taken: Thing) -> Thing:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from trainables.mini.chance import Chance
 from trainables.mini.realise import Role, Style, Word, located, realise, text_of, thing_in
-from trainables.mini.world import VERBS, Event, draw_animate, draw_event
+from trainables.mini.world import ALIKE, VERBS, Event, draw_animate, draw_event
 from trainables.records import Answer, QuestionRecord
 
-ASKABLE: tuple[Role, ...] = ("agent", "patient", "recipient", "place", "time")
+ASKABLE: tuple[Role, ...] = ("agent", "patient", "recipient", "place")
 
 
 def questions(
@@ -29,7 +29,7 @@ def questions(
         events = _two_events(chance)
         styles = [Style(passive=chance.below(0.3)) for _ in events]
         about = chance.number(2)
-        role = chance.pick([role for role in ASKABLE if _has(events[about], role)])
+        role = chance.pick(askable(events[about]))
         asked = events[about]
         missing = chance.below(unanswerable)
         if missing:
@@ -48,6 +48,12 @@ def questions(
         )
 
 
+def askable(event: Event) -> list[Role]:
+    """Return the roles that an event fills, which can be asked for."""
+    filled = [role for role in ASKABLE if thing_in(event, role) is not None]
+    return [*filled, "time"] if event.time is not None else filled
+
+
 def _two_events(chance: Chance) -> tuple[Event, Event]:
     """Two events that share a verb, or nearly, so that the verb alone does not answer."""
     first = draw_event(chance, negation=0, place=0.5, time=0.4)
@@ -60,10 +66,6 @@ def _two_events(chance: Chance) -> tuple[Event, Event]:
             return first, second
         if second.agent != first.agent and first.patient is None:
             return first, second
-
-
-def _has(event: Event, role: Role) -> bool:
-    return event.time is not None if role == "time" else thing_in(event, role) is not None
 
 
 def _shortened(chance: Chance, event: Event, role: Role) -> Event:
@@ -85,10 +87,8 @@ def _untold(
         while stranger in (events[0].agent, events[1].agent):
             stranger = draw_animate(chance)
         return replace(told, agent=stranger), role
-    group = next(
-        VERBS[at : at + 6] for at in range(0, len(VERBS), 6) if told.verb in VERBS[at : at + 6]
-    )
-    return replace(told, verb=chance.other(group, events[0].verb, events[1].verb)), role
+    verbs = ALIKE[told.verb]
+    return replace(told, verb=chance.other(verbs, events[0].verb, events[1].verb)), role
 
 
 def _find(sentences: list[tuple[Word, ...]], about: int, role: Role) -> tuple[str, Answer]:
