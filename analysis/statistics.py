@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.average import AVERAGE, average_trials, hyperparameter_columns
 from analysis.frames import Run, empty_frame
 from analysis.intervals import Estimate, PooledNoise, estimate_mean, pool_noise
 from spaces.errors import UnknownNameError
 from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR
-from spaces.tables import HYPERPARAMETER_PREFIX, PHASES, STATES
+from spaces.tables import PHASES, STATES
 
 #: Values of the leaderboard's ``baseline`` column.
 NO_INTERMEDIATE, ALL_AT_ONCE = "none", "all"
@@ -65,7 +66,8 @@ def leaderboard(
             the seed it was selected by flatters it. Reference rows always use all their seeds.
 
     Returns:
-        One row per target and sequence, in order of ``target`` and ``rank``:
+        One row per target and sequence, in order of ``target`` and ``rank``. A run whose objective
+        is the average begins with the rows of the target ``average`` (``analysis.average``):
 
         - ``rank`` (from 1): by ``score``; once a target has confirmation trials, sequences with
           two seeds or more come before those with one;
@@ -87,7 +89,9 @@ def leaderboard(
     interval will miss, and the best of many is flattered unless it was confirmed on fresh seeds.
     """
     trials = run.trials if isinstance(run, Run) else run
-    targets = sorted(set(trials["target"]))
+    if isinstance(run, Run) and run.study.get("objective") == AVERAGE:
+        trials = pd.concat([average_trials(trials), trials], ignore_index=True)
+    targets = sorted(set(trials["target"]), key=lambda name: (name != AVERAGE, name))
     if target is not None and target not in targets:
         raise UnknownNameError("target", target, targets)
     chosen = targets if target is None else [target]
@@ -155,9 +159,7 @@ def seed_scores(trials: pd.DataFrame, *, fresh_only: bool = True) -> pd.DataFram
     """
     complete = trials[(trials["state"] == "complete") & trials["score"].notna()]
     references = {"", all_at_once(trials)}
-    hyperparameters = [
-        name for name in trials.columns if str(name).startswith(HYPERPARAMETER_PREFIX)
-    ]
+    hyperparameters = hyperparameter_columns(trials)
     kept = []
     for name, group in complete.groupby("sequence", sort=True):
         setting = _best_setting(group, hyperparameters)

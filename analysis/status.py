@@ -42,7 +42,7 @@ def describe(run: Run) -> dict[str, Any]:
     """Return what ``status`` returns, of a run that is loaded already."""
     cost = cost_summary(run).loc["all"].to_dict()
     best = {row["target"]: row for row in incumbent(run).to_dict("records")}
-    targets = [*_targets(run.study), *sorted(set(run.trials["target"]))]
+    targets = [*best, *_targets(run.study), *sorted(set(run.trials["target"]))]
     to_come = _trials_to_come(run)
     return {
         "name": run.name,
@@ -88,7 +88,9 @@ def _trials_to_come(run: Run) -> int:
     confirm = search.get("confirm") or {}
     asked = int((trials["phase"] == "search").sum())
     unasked = max(int(search.get("num_trials") or 0) - asked, 0)
-    per_target = int(confirm.get("top") or 0) * int(confirm.get("seeds") or 0)
+    # The two references are confirmed beside the best: no intermediate task, all at once.
+    sequences = int(confirm.get("top") or 0) and int(confirm["top"]) + 2
+    per_target = sequences * int(confirm.get("seeds") or 0)
     return pending + unasked + per_target * len(_targets(run.study))
 
 

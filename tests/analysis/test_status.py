@@ -31,8 +31,8 @@ def test_a_live_run(tmp_path):
     assert found["incumbents"]["spans"] is None
     assert found["stages"] == {"distinct": 2, "trained": 2, "reused": 4, "size_bytes": 1000}
     assert found["cost"]["share_saved"] == pytest.approx(60 / (140 + 200 + 60))
-    # Two finished in 20 s; to come: 2 in the tables, 5 of the 8 asked for, 1 x 3 x 2 to confirm.
-    assert found["time_left_s"] == pytest.approx(10 * (2 + 5 + 6))
+    # Two finished in 20 s. To come: 2 in the tables, 5 of the 8 to search, 3 x 3 x 2 to confirm.
+    assert found["time_left_s"] == pytest.approx(10 * (2 + 5 + 18))
 
 
 def test_a_finished_run(tmp_path):
