@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from analysis.frames import Run
@@ -60,7 +62,7 @@ def _last_rung(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[scores["rung"] == scores.groupby("trial_id")["rung"].transform("max")]
 
 
-def _means(scores: pd.DataFrame, trial_ids: pd.Series[int]) -> pd.DataFrame:
+def _means(scores: pd.DataFrame, trial_ids: pd.Series[Any]) -> pd.DataFrame:
     chosen = scores[scores["trial_id"].isin(trial_ids)]
     return chosen.groupby(_SET, as_index=False).agg(
         num_examples=("num_examples", "max"),

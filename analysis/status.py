@@ -8,10 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from analysis.frames import Run, load_run
 from analysis.statistics import cost_summary, incumbent
+from analysis.wording import clean, duration, number, spell
 from spaces.tables import STATES
+
+#: Failed trials that are listed.
+ERRORS = 5
 
 _INCUMBENT = ("sequence", "score", "score_low", "score_high", "num_seeds", "confirmed")
 _INCUMBENT_GAINS = ("gain", "gain_low", "gain_high", "gain_over_all")
@@ -30,7 +38,8 @@ def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
         ``incumbents``, target to sequence, score, gains (points) and seeds, or ``None`` where no
         trial is complete; ``cost`` with ``steps_trained``, ``steps_reused``, ``share_saved``,
         ``wall_s`` and ``elapsed_s``; ``time_left_s`` (seconds) or ``None`` where nothing has
-        finished. What is unknown is ``None``, never NaN.
+        finished; ``errors``, the last failed trials with ``trial_id``, ``target``, ``sequence`` and
+        ``error``. What is unknown is ``None``, never NaN.
 
     Raises:
         RunDirectoryError: As ``load_run``.
@@ -66,7 +75,67 @@ def describe(run: Run) -> dict[str, Any]:
             ("steps_trained", "steps_reused", "share_saved", "wall_s", "elapsed_s"),
         ),
         "time_left_s": _time_left(run.trials, to_come),
+        "errors": [
+            _known(row, ("trial_id", "target", "sequence", "error"))
+            for row in run.trials[run.trials["state"] == "failed"].tail(ERRORS).to_dict("records")
+        ],
     }
+
+
+def render_status(found: Mapping[str, Any]) -> Group:
+    """Render what ``status`` returned for ``rich.console.Console.print``.
+
+    Names and errors of the run are printed as they are: nothing in them is read as markup.
+    """
+    trials, stages, cost = found["trials"], found["stages"], found["cost"]
+    counts = ", ".join(f"{trials[state]} {state}" for state in STATES if trials[state])
+    saved = cost["share_saved"]
+    lines = [
+        f"trials: {trials['total']}" + (f" ({counts})" if counts else ""),
+        (
+            f"stages: {stages['distinct']} distinct, trained {stages['trained']} times, reused "
+            f"{stages['reused']} times, {stages['size_bytes'] / 1e6:.1f} MB"
+        ),
+        f"steps:  {cost['steps_trained']:,} trained, {cost['steps_reused']:,} spared"
+        + ("" if saved is None else f" ({saved:.0%} saved)"),
+        f"time:   {_duration(cost['elapsed_s'])} so far, {_left(found)}",
+    ]
+    best = Table(box=None, pad_edge=False)
+    for name in ("target", "best so far"):
+        best.add_column(name, overflow="fold")
+    for name in ("score", "over none", "seeds"):
+        best.add_column(name, justify="right", no_wrap=True)
+    for target, row in found["incumbents"].items():
+        cells = [clean(target), *(_incumbent(row) if row else ("nothing complete yet", "", "", ""))]
+        best.add_row(*(Text(cell) for cell in cells))
+    errors = [
+        Text(f"trial {row['trial_id']} failed: {clean(row['error']) or '(no message)'}", "red")
+        for row in found["errors"]
+    ]
+    heading = f"{clean(found['name'])} in {clean(found['path'])}"
+    body = Group(Text("\n".join(lines)), Text(""), best, *errors)
+    return Group(Text(heading, "bold"), Padding(body, (0, 0, 0, 2)))
+
+
+def _incumbent(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    gain = row["gain"]
+    return (
+        spell(row["sequence"]),
+        number(row["score"]),
+        "-" if gain is None or not row["sequence"] else number(gain, sign=True),
+        str(row["num_seeds"]),
+    )
+
+
+def _left(found: Mapping[str, Any]) -> str:
+    if found["finished"]:
+        return "finished"
+    left = found["time_left_s"]
+    return "time left unknown yet" if left is None else f"about {duration(left)} left"
+
+
+def _duration(seconds: float | None) -> str:
+    return "none" if seconds is None else duration(seconds)
 
 
 def _targets(study: Mapping[str, Any]) -> list[str]:

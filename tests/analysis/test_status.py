@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
-from analysis.status import status
+from analysis.status import render_status, status
 from spaces.errors import RunDirectoryError
 from tests.analysis.runs import START, STUDY, write_run
 
@@ -33,6 +35,29 @@ def test_a_live_run(tmp_path):
     assert found["cost"]["share_saved"] == pytest.approx(60 / (140 + 200 + 60))
     # Two finished in 20 s. To come: 2 in the tables, 5 of the 8 to search, 3 x 3 x 2 to confirm.
     assert found["time_left_s"] == pytest.approx(10 * (2 + 5 + 18))
+
+
+def rendered(found):
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    console.print(render_status(found))
+    return console.file.getvalue()
+
+
+def test_what_a_person_sees(tmp_path):
+    rows = [
+        {"phase": "baseline", "score": 50},
+        {"sequence": "a>b", "score": 60, "steps_reused": 100},
+        {"sequence": "c", "state": "failed", "error": "[red]disk full[/red]"},
+    ]
+    text = rendered(status(write_run(tmp_path / "run", trials=rows)))
+    assert "trials: 3 (2 complete, 1 failed)" in text
+    assert "a > b" in text
+    assert "+10.0" in text
+    assert "nothing complete yet" in text
+    assert "25% saved" in text
+    assert "trial 2 failed: [red]disk full[/red]" in text
+    assert "left" in text
+    assert "time left unknown" in rendered(status(write_run(tmp_path / "new")))
 
 
 def test_a_finished_run(tmp_path):
