@@ -180,7 +180,7 @@ def _by_language(run: Run, target: str, sequence: str) -> list[Section]:
 
 def _cost(run: Run) -> Section:
     cost = cost_summary(run)
-    total = cost.loc["all"].to_dict()
+    total = cost.to_dict("index")["all"]
     rows = tuple(
         (
             str(phase),

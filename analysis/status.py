@@ -49,7 +49,7 @@ def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
 
 def describe(run: Run) -> dict[str, Any]:
     """Return what ``status`` returns, of a run that is loaded already."""
-    cost = cost_summary(run).loc["all"].to_dict()
+    cost = cost_summary(run).to_dict("index")["all"]
     best = {row["target"]: row for row in incumbent(run).to_dict("records")}
     targets = [*best, *_targets(run.study), *sorted(set(run.trials["target"]))]
     to_come = _trials_to_come(run)

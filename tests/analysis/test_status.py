@@ -54,7 +54,7 @@ def test_what_a_person_sees(tmp_path):
     assert "a > b" in text
     assert "+10.0" in text
     assert "nothing complete yet" in text
-    assert "25% saved" in text
+    assert "300 trained, 100 spared (25% saved)" in text
     assert "trial 2 failed: [red]disk full[/red]" in text
     assert "left" in text
     assert "time left unknown" in rendered(status(write_run(tmp_path / "new")))
