@@ -1,0 +1,233 @@
+"""The command line. Heavy packages are loaded by the commands that need them, not by ``--help``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spaces.errors import InputError, TaskorderError
+from spaces.study import load_study, parse_study, ready_made_studies
+from spaces.tasks import load_catalogue
+
+INPUT_ERROR, RUN_FAILED, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    name="taskorder",
+    help="Find the best ordered subset of intermediate tasks for cross-lingual transfer.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+
+StudyArgument = Annotated[
+    str, typer.Argument(metavar="STUDY", help="A study file, or the name of a ready-made study.")
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        envvar="TASKORDER_DATA_ROOT",
+        help="Folder of the official data files.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study; repeatable."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="A running Ray cluster, for example auto or ray://host:10001."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def launch(
+    study: StudyArgument,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", help="Default: runs/<study name>.")
+    ] = None,
+    data_root: DataRoot = None,
+    address: Address = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run a study: search, confirm the best, print the leaderboard."""
+    loaded = load_study(study, tuple(overrides or ()))
+    from search.launch import launch as launch_run  # noqa: PLC0415
+
+    folder = run_dir or Path("runs") / loaded.name
+    outcome = launch_run(loaded, folder, data_root, address=address, console=console)
+    _end(outcome.finished, outcome.num_complete, folder)
+
+
+@app.command()
+def resume(run_dir: RunArgument, address: Address = None) -> None:
+    """Continue an interrupted run; completed stages are not trained again."""
+    from search.launch import resume as resume_run  # noqa: PLC0415
+
+    outcome = resume_run(run_dir, address=address, console=console)
+    _end(outcome.finished, outcome.num_complete, run_dir)
+
+
+@app.command()
+def status(run_dir: RunArgument, as_json: AsJson = False) -> None:
+    """Show where a run stands: trials by state, incumbents, cost so far and saved, time left."""
+    from analysis.status import render_status, status as read_status  # noqa: PLC0415
+
+    found = read_status(run_dir)
+    if as_json:
+        console.print_json(json.dumps(found))
+    else:
+        console.print(render_status(found))
+
+
+@app.command()
+def report(
+    run_dir: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write report.md and CSV tables here.")
+    ] = None,
+) -> None:
+    """Report a run: the answer, how sure it is, what it cost."""
+    from analysis.frames import load_run  # noqa: PLC0415
+    from analysis.report import render_text, write_report  # noqa: PLC0415
+
+    run = load_run(run_dir)
+    console.print(render_text(run))
+    if out is not None:
+        for path in write_report(run, out):
+            console.print(f"wrote {path}", markup=False, highlight=False)
+
+
+@app.command()
+def check(
+    study: StudyArgument,
+    data_root: DataRoot = None,
+    address: Address = None,
+    overrides: Overrides = None,
+) -> None:
+    """Validate a study and show what it would cost; nothing is written and Ray is not started."""
+    loaded = load_study(study, tuple(overrides or ()))
+    from search.launch import check as check_run  # noqa: PLC0415
+    from search.pricing import price, render_price  # noqa: PLC0415
+
+    check_run(loaded, data_root, address)
+    console.print(render_price(loaded, price(loaded)))
+
+
+@app.command()
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the task catalogue, or show one task."""
+    catalogue = load_catalogue()
+    if name is not None:
+        content = catalogue[name].model_dump(mode="json", exclude_defaults=True)
+        if as_json:
+            console.print_json(json.dumps(content))
+        else:
+            import yaml  # noqa: PLC0415
+
+            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+            console.print(Text(text.rstrip()))
+        return
+    if as_json:
+        listed = [task.model_dump(mode="json") for task in catalogue.values()]
+        console.print_json(json.dumps(listed))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("task", "role", "format", "metric", "languages", "description"):
+        table.add_column(column)
+    for task in sorted(catalogue.values(), key=lambda task: (task.group, task.roles, task.name)):
+        languages = " ".join(task.languages[:6])
+        more = len(task.languages) - 6
+        table.add_row(
+            task.name,
+            ", ".join(task.roles),
+            task.format,
+            task.metric,
+            f"{languages} +{more}" if more > 0 else languages,
+            task.description,
+        )
+    console.print(table)
+
+
+@app.command()
+def studies(as_json: AsJson = False) -> None:
+    """List the ready-made studies."""
+    found = {
+        name: parse_study(text, f"study {name}") for name, text in ready_made_studies().items()
+    }
+    if as_json:
+        listed = {name: study.model_dump(mode="json") for name, study in found.items()}
+        console.print_json(json.dumps(listed))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("study", "model", "sequences", "targets", "description"):
+        table.add_column(column)
+    for name, study in found.items():
+        table.add_row(
+            name,
+            study.model.name,
+            f"{study.space.size:,}",
+            str(len(study.targets)),
+            study.description,
+        )
+    console.print(table)
+
+
+def _end(finished: bool, num_complete: int, run_dir: Path) -> None:
+    """Print the report of a finished run, or how to continue; exit with the contract's status."""
+    if not finished:
+        console.print(
+            f"Interrupted. Continue with: taskorder resume {run_dir}",
+            markup=False,
+            highlight=False,
+        )
+        raise typer.Exit(INTERRUPTED)
+    from analysis.frames import load_run  # noqa: PLC0415
+    from analysis.report import render_text  # noqa: PLC0415
+
+    console.print(render_text(load_run(run_dir)))
+    if num_complete == 0:
+        raise TaskorderError(
+            f"no trial reached the full budget; see the errors with `taskorder status {run_dir}`"
+        )
+
+
+def main() -> None:
+    """Run the command line with the contract's exit statuses: 0, 1, 2 or 130."""
+    try:
+        app()
+    except InputError as error:
+        _tell(f"error: {error}")
+        sys.exit(INPUT_ERROR)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): end as other tools do.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except TaskorderError as error:
+        _tell(f"failed: {error}")
+        sys.exit(RUN_FAILED)
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+"""The composition root: puts study, coordinator, Ray and training together and runs them.
+
+The only module of ``search`` that knows ``trainables``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from search.coordinator import Coordinator
+from search.ledger import Ledger
+from search.rundir import RunDirectory
+from search.samplers import make_sampler
+from search.tables import write_tables
+from search.view import LiveView
+from spaces.errors import InputError, TaskorderError
+from spaces.study import Study
+from trainables.preparation import SCRATCH, Preparation, check_data, free_gpus, prepare
+from trainables.session_config import SessionConfig
+
+#: Tables are written at most this often while the run goes on.
+TABLES_PERIOD_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a launch or resume ended.
+
+    Attributes:
+        finished: Whether nothing is left to do; otherwise it was interrupted.
+        num_failed: Trials that failed.
+        num_complete: Trials that reached the full budget.
+    """
+
+    finished: bool
+    num_failed: int
+    num_complete: int
+
+
+def check(study: Study, data_root: Path | None, address: str | None = None) -> None:
+    """Check what can be known before Ray starts.
+
+    Raises:
+        InputError: Missing data, an unknown sampler, resources that no trial could get.
+    """
+    make_sampler(study)
+    _check_resources(study, address)
+    check_data(study, data_root)
+
+
+def launch(
+    study: Study, run_dir: Path, data_root: Path | None, *, address: str | None, console: Console
+) -> Outcome:
+    """Run a study in a new run directory.
+
+    Args:
+        study: The study.
+        run_dir: Made by this call.
+        data_root: Folder of the official files.
+        address: A running Ray cluster; ``None`` starts Ray on this machine.
+        console: Where progress goes.
+
+    Raises:
+        InputError: As ``check``, or the run directory is taken; then nothing is written.
+    """
+    directory = RunDirectory(run_dir)
+    if directory.study_file.exists():
+        directory.create(study, data_root)  # refuses, by name
+    check(study, data_root, address)
+    preparation = prepare(study, data_root, run_dir)
+    resolved = directory.create(study, data_root)
+    return _run(study, resolved, directory, preparation, address=address, console=console)
+
+
+def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
+    """Continue an interrupted run; a finished one is left as it is.
+
+    Raises:
+        InputError: Not a run directory, another driver has it, or its data has changed.
+    """
+    directory = RunDirectory(run_dir)
+    study, resolved = directory.read()
+    data_root = Path(resolved["data_root"]) if resolved["data_root"] else None
+    check(study, data_root, address)
+    preparation = prepare(study, data_root, run_dir)
+    return _run(study, resolved, directory, preparation, address=address, console=console)
+
+
+def _check_resources(study: Study, address: str | None) -> None:
+    if address is not None:
+        return
+    resources = study.resources
+    cpus = len(os.sched_getaffinity(0))
+    needed = resources.workers_per_trial * resources.cpus_per_worker
+    if needed > cpus:
+        raise InputError(
+            f"resources: a trial needs {needed:g} CPUs ({resources.workers_per_trial} workers of "
+            f"{resources.cpus_per_worker:g}), this machine has {cpus}. Lower "
+            "resources.workers_per_trial or cpus_per_worker, or join a cluster with --address."
+        )
+    gpus, wanted = free_gpus(), resources.workers_per_trial * resources.gpus_per_worker
+    if wanted > gpus:
+        raise InputError(
+            f"resources: a trial needs {wanted:g} GPUs, this machine has {gpus}. Lower "
+            "resources.gpus_per_worker (0 trains on CPUs), or join a cluster with --address."
+        )
+    batch, workers = study.training.batch_size, resources.workers_per_trial
+    if batch % workers:
+        raise InputError(
+            f"training.batch_size: {batch} does not divide over {workers} workers. "
+            "Use a multiple of resources.workers_per_trial."
+        )
+
+
+def _run(
+    study: Study,
+    resolved: dict[str, Any],
+    directory: RunDirectory,
+    preparation: Preparation,
+    *,
+    address: str | None,
+    console: Console,
+) -> Outcome:
+    with directory.driven():
+        ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
+        _start_ray(address)
+        coordinator = Coordinator(
+            study,
+            preparation.planner,
+            ledger,
+            max_concurrent=_max_concurrent(study),
+            run_id=resolved["run_id"],
+        )
+        writer = _TableWriter(directory, coordinator)
+        try:
+            if not coordinator.is_finished:
+                _prepare_model(study, resolved, preparation, console)
+                with LiveView(study, lambda: coordinator.records, console) as view:
+                    _tune(study, resolved, directory, preparation, coordinator, view, writer)
+        finally:
+            writer.write()
+            _stop_ray()
+        states = [record.status for record in coordinator.records]
+        return Outcome(
+            finished=coordinator.is_finished,
+            num_failed=states.count("failed"),
+            num_complete=states.count("complete"),
+        )
+
+
+class _TableWriter:
+    """Writes the tables now and then."""
+
+    def __init__(self, directory: RunDirectory, coordinator: Coordinator) -> None:
+        self._folder = directory.tables
+        self._coordinator = coordinator
+        self._last = -math.inf
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._last >= TABLES_PERIOD_S:
+            self.write()
+
+    def write(self) -> None:
+        write_tables(self._folder, self._coordinator.records)
+        self._last = time.monotonic()
+
+
+def _start_ray(address: str | None) -> None:
+    # Tune's own start-up messages speak of settings that are ours to make, not the user's.
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    import ray  # noqa: PLC0415  (so that input errors are told before Ray is loaded)
+
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    if address is not None:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            # One CPU above the machine's own: each trial's trainable takes a sliver of one.
+            num_cpus=len(os.sched_getaffinity(0)) + 1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=200 * 1024 * 1024,
+        )
+
+
+def _stop_ray() -> None:
+    import ray  # noqa: PLC0415
+
+    ray.shutdown()
+
+
+def _max_concurrent(study: Study) -> int:
+    """Return how many trials fit, or the study's own limit if that is lower.
+
+    Raises:
+        InputError: Not one fits the cluster.
+    """
+    import ray  # noqa: PLC0415
+
+    resources = study.resources
+    cluster = ray.cluster_resources()
+    one_local = len(ray.nodes()) == 1
+    cpus = cluster.get("CPU", 0) - (1 if one_local else 0.001)
+    fits = [math.floor(cpus / (resources.workers_per_trial * resources.cpus_per_worker))]
+    if resources.gpus_per_worker:
+        gpus = cluster.get("GPU", 0)
+        fits.append(math.floor(gpus / (resources.workers_per_trial * resources.gpus_per_worker)))
+    if min(fits) < 1:
+        raise InputError(
+            f"resources: no trial fits the cluster, which has {cluster.get('CPU', 0):g} CPUs and "
+            f"{cluster.get('GPU', 0):g} GPUs; a trial needs {resources.workers_per_trial} workers "
+            f"of {resources.cpus_per_worker:g} CPUs and {resources.gpus_per_worker:g} GPUs."
+        )
+    limit = study.search.max_concurrent
+    return min(fits) if limit == "auto" else min(limit, *fits)
+
+
+def _prepare_model(
+    study: Study, resolved: dict[str, Any], preparation: Preparation, console: Console
+) -> None:
+    """Make a ``scratch`` model if it is not there yet, in a worker process."""
+    folder = Path(preparation.model_path)
+    if study.model.name != SCRATCH or (folder / "model.safetensors").is_file():
+        return
+    import ray  # noqa: PLC0415
+
+    from trainables.scratch import build_scratch_model  # noqa: PLC0415
+
+    console.print("Making the base model from the study's own text...")
+    ray.get(
+        ray.remote(num_cpus=1)(build_scratch_model).remote(
+            study.model_dump(mode="json"), resolved["data_root"], str(folder)
+        )
+    )
+
+
+def _tune(
+    study: Study,
+    resolved: dict[str, Any],
+    directory: RunDirectory,
+    preparation: Preparation,
+    coordinator: Coordinator,
+    view: LiveView,
+    writer: _TableWriter,
+) -> None:
+    """Run Ray Tune until the coordinator has nothing left, or the user interrupts."""
+    from ray import tune  # noqa: PLC0415
+
+    from search.ray_adapters import (  # noqa: PLC0415
+        CoordinatorScheduler,
+        CoordinatorSearcher,
+        Watcher,
+    )
+    from trainables.trainable import SequenceTrainable, placement  # noqa: PLC0415
+
+    session = SessionConfig(
+        study=study,
+        model_path=preparation.model_path,
+        store_url=directory.store_url(study),
+        data_root=resolved["data_root"],
+        evaluation=preparation.evaluation,
+        run_id=resolved["run_id"],
+    )
+    resources = study.resources.model_dump()
+
+    def refresh() -> None:
+        view.refresh()
+        writer()
+
+    trainable = tune.with_resources(
+        tune.with_parameters(SequenceTrainable, session=session.to_json(), resources=resources),
+        placement(resources),
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=CoordinatorSearcher(coordinator),
+            scheduler=CoordinatorScheduler(coordinator),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name=time.strftime("%Y%m%d-%H%M%S"),
+            storage_path=str(directory.ray.resolve()),
+            verbose=0,
+            callbacks=[Watcher(refresh)],
+            failure_config=tune.FailureConfig(max_failures=study.search.max_failures),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    try:
+        tuner.fit()
+    except tune.TuneError as error:
+        raise TaskorderError(f"Ray Tune stopped: {error}") from error
+
+
+def _trial_name(trial: Any) -> str:
+    plan = trial.config["plan"]
+    return f"trial-{plan['trial_id']:05}-{plan['target']}"

@@ -1,0 +1,169 @@
+"""Ray Tune's searcher and scheduler interfaces over the coordinator. No decision is made here.
+
+One Ray trial is one trial of ours. The searcher hands out trials the coordinator selects for the
+first time; the scheduler turns its actions into Ray's and wakes paused trials. A paused trial
+holds no slot: Ray keeps the actor for the next trial.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from search.coordinator import Action, Coordinator, Progress
+from search.trials import StageReport
+
+_ACTIONS: dict[Action, str] = {
+    "continue": TrialScheduler.CONTINUE,
+    "pause": TrialScheduler.PAUSE,
+    "stop": TrialScheduler.STOP,
+}
+
+
+class _NotSaved:
+    """Saves nothing of itself into Ray's experiment state: a resumed run is a new experiment."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class CoordinatorSearcher(_NotSaved, Searcher):
+    """Hands out new trials.
+
+    Args:
+        coordinator: The run's coordinator.
+    """
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        super().__init__(metric="score", mode="max")
+        self._coordinator = coordinator
+        self.issued: set[int] = set()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next new trial's configuration, ``None`` if there is none now."""
+        chosen = self._coordinator.select()
+        if chosen is None:
+            return Searcher.FINISHED if self._coordinator.num_running == 0 else None
+        number = chosen.record.number
+        if number in self.issued:
+            return None  # Ray knows it already, paused: the scheduler wakes it.
+        self.issued.add(number)
+        self._coordinator.start(number)
+        return trial_config(chosen)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Do nothing: the scheduler has told the coordinator."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Do nothing: the ledger holds all there is."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: a resumed run is a new Ray experiment."""
+
+
+class CoordinatorScheduler(_NotSaved, TrialScheduler):
+    """Passes results to the coordinator and its actions to Ray.
+
+    Args:
+        coordinator: The run's coordinator.
+    """
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self._ray_trials: dict[int, Trial] = {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Remember which Ray trial is which."""
+        self._ray_trials[_number(trial)] = trial
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Report an event; return Ray's word for the action."""
+        event = json.loads(
+            result["event"]
+        )  # Ray flattens nested results, a string it leaves alone.
+        number = _number(trial)
+        match event.pop("kind"):
+            case "stage":
+                return _ACTIONS[self._coordinator.on_stage(number, StageReport(**event))]
+            case "rung":
+                action = _ACTIONS[self._coordinator.on_rung(number, event)]
+                self._end_settled(tune_controller)
+                return action
+            case _:
+                self._coordinator.on_failure(number, event["error"])
+                return TrialScheduler.STOP
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Report a trial that Ray has given up on."""
+        error = trial.get_pickled_error() or trial.get_error() or "its process died"
+        first = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown error"
+        self._coordinator.on_failure(_number(trial), first)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Do nothing: a trial ends by the coordinator's word alone."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        """Do nothing: a paused trial is removed by the coordinator's word alone."""
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Wake the paused trial that the coordinator selects, if any."""
+        for trial in self._ray_trials.values():
+            if trial.status == Trial.PENDING:
+                return trial
+        chosen = self._coordinator.select()
+        self._end_settled(tune_controller)
+        if chosen is None:
+            return None
+        number = chosen.record.number
+        trial = self._ray_trials.get(number)
+        if trial is None or trial.status != Trial.PAUSED:
+            return None  # New (the searcher hands it out), or Ray is still pausing it.
+        self._coordinator.start(number)
+        return trial
+
+    def debug_string(self) -> str:
+        """Describe the scheduler for Ray's own status output."""
+        return "taskorder coordinator"
+
+    def _end_settled(self, tune_controller: Any) -> None:
+        """End the Ray trials of trials that were decided while they were paused."""
+        for number, trial in self._ray_trials.items():
+            if trial.status == Trial.PAUSED and self._coordinator.progress(number).record.is_final:
+                tune_controller.stop_trial(trial)
+
+
+class Watcher(_NotSaved, Callback):
+    """Calls a function after each round of Ray's event loop.
+
+    Args:
+        refresh: What to call.
+    """
+
+    def __init__(self, refresh: Callable[[], None]) -> None:
+        self._refresh = refresh
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Call the function."""
+        self._refresh()
+
+
+def trial_config(progress: Progress) -> dict[str, Any]:
+    """Return a trial's Ray configuration: its plan and how far it has got."""
+    return {
+        "plan": progress.plan.to_json(),
+        "stages_done": len(progress.record.stages),
+        "rungs_done": len(progress.record.rungs),
+    }
+
+
+def _number(trial: Trial) -> int:
+    return int(trial.config["plan"]["trial_id"])

@@ -1,0 +1,193 @@
+"""What the search knows of a trial: proposals, reports and records. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from spaces.sequences import Sequence
+
+#: States a trial ends in.
+FINAL = ("complete", "pruned", "failed")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a trial is to be.
+
+    Attributes:
+        sequence: Its sequence.
+        target: Its target.
+        seed: Seed of stages and fine-tuning.
+        phase: ``baseline``, ``search`` or ``confirm``.
+        group: Trials of one group are compared together (objective ``average``); a trial alone
+            has the empty group.
+        hyperparameters: Values by scoped name.
+    """
+
+    sequence: Sequence
+    target: str
+    seed: int
+    phase: str
+    group: str = ""
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes two proposals the same trial."""
+        return (
+            str(self.sequence),
+            self.target,
+            self.seed,
+            tuple(sorted(self.hyperparameters.items())),
+        )
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the proposal as attributes of an Optuna trial."""
+        return {
+            "seed": self.seed,
+            "phase": self.phase,
+            "group": self.group,
+            "hyperparameters": dict(self.hyperparameters),
+            "target": self.target,
+            # Last: its presence says that the others are there.
+            "sequence": str(self.sequence),
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Proposal:
+        """Rebuild a proposal from ``attributes``."""
+        return cls(
+            Sequence.parse(attributes["sequence"]),
+            attributes["target"],
+            attributes["seed"],
+            attributes["phase"],
+            attributes["group"],
+            attributes["hyperparameters"],
+        )
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """A stage a trial has, trained by it or found in the store.
+
+    Attributes:
+        run: Identity of the run that trained it, as the store notes it.
+    """
+
+    fingerprint: str
+    parent: str
+    sequence: str
+    steps: int
+    wall_s: float
+    size_bytes: int
+    reused: bool
+    run: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-able data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RungReport:
+    """What a trial came to at a rung.
+
+    Attributes:
+        rung: Index of the rung.
+        budget_steps: Fine-tuning steps so far.
+        score: The objective; NaN if training diverged.
+        scores: Rows of the ``scores`` table, less trial and rung.
+        steps_trained: Steps since the rung before.
+        wall_s: Seconds of training and evaluation.
+        arrival: Position in the run's order of arrivals.
+        reported_at: When it arrived.
+    """
+
+    rung: int
+    budget_steps: int
+    score: float
+    scores: tuple[Mapping[str, Any], ...]
+    steps_trained: int
+    wall_s: float
+    arrival: int
+    reported_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as JSON-able data; JSON has no NaN, so it becomes ``None``."""
+        score = None if self.score != self.score else self.score
+        return {
+            **asdict(self),
+            "score": score,
+            "reported_at": self.reported_at.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RungReport:
+        """Rebuild a report from ``to_json``'s data."""
+        return cls(
+            **{
+                **data,
+                "score": float("nan") if data["score"] is None else data["score"],
+                "scores": tuple(data["scores"]),
+                "reported_at": datetime.fromisoformat(data["reported_at"]),
+            }
+        )
+
+
+@dataclass
+class TrialRecord:
+    """One trial and all that has happened to it.
+
+    Attributes:
+        number: Number in the Optuna study.
+        proposal: What it is.
+        status: ``waiting``, ``running``, ``paused`` or a final state.
+        stages: The stages it has, in order.
+        rungs: Its reports, in order.
+        decisions: Rung to ``promote``, ``pause``, ``stop`` or ``complete``.
+    """
+
+    number: int
+    proposal: Proposal
+    status: str = "waiting"
+    stages: list[StageReport] = field(default_factory=list)
+    rungs: list[RungReport] = field(default_factory=list)
+    decisions: dict[int, str] = field(default_factory=dict)
+    error: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.status in FINAL
+
+    @property
+    def score(self) -> float:
+        """The objective at its last rung; NaN before the first."""
+        return self.rungs[-1].score if self.rungs else float("nan")
+
+    @property
+    def entity(self) -> str:
+        """What it competes as."""
+        return self.proposal.group or str(self.number)
+
+    @property
+    def steps_trained(self) -> int:
+        """Steps this trial trained itself, stages and target."""
+        own = sum(stage.steps for stage in self.stages if not stage.reused)
+        return own + sum(rung.steps_trained for rung in self.rungs)
+
+    @property
+    def steps_reused(self) -> int:
+        """Steps the stage store spared it."""
+        return sum(stage.steps for stage in self.stages if stage.reused)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of training and evaluation."""
+        own = sum(stage.wall_s for stage in self.stages if not stage.reused)
+        return own + sum(rung.wall_s for rung in self.rungs)

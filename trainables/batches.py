@@ -1,0 +1,108 @@
+"""Which examples a step sees: a pure function of seed, step, rank and world size.
+
+The stream of a task is its training set, shuffled anew each epoch; a global batch is the next
+``batch_size`` of it, and worker r takes every world_size-th example from r. Nothing is stored, so
+a stage continues at any step, on any number of workers, with the batches it would have had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainables.formats import FORMATS
+from trainables.formats.base import Feature
+
+
+def derived_seed(*parts: object) -> int:
+    """Return a 63-bit seed from its parts, the same in every process."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@lru_cache(maxsize=64)
+def _permutation(seed: int, size: int, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.random.default_rng(derived_seed("order", seed, epoch)).permutation(size)
+
+
+def global_batch(seed: int, size: int, batch_size: int, step: int) -> list[int]:
+    """Return the example indices of the 0-based ``step``.
+
+    >>> sorted(global_batch(0, 4, 2, 0) + global_batch(0, 4, 2, 1))
+    [0, 1, 2, 3]
+    """
+    indices: list[int] = []
+    position = step * batch_size
+    while len(indices) < batch_size:
+        epoch, offset = divmod(position, size)
+        taken = _permutation(seed, size, epoch)[offset : offset + batch_size - len(indices)]
+        indices += taken.tolist()
+        position += len(taken)
+    return indices
+
+
+def mixture_schedule(sizes: Sequence[int], seed: int, steps: int) -> list[int]:
+    """Choose the task of every step, in proportion to the tasks' sizes.
+
+    Each task gets its exact share of the steps (largest remainders first), in a seeded random
+    order, so that short stages are mixed as evenly as long ones.
+    """
+    total = sum(sizes)
+    exact = [steps * size / total for size in sizes]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: (counts[i] - exact[i], i))
+    for i in by_remainder[: steps - sum(counts)]:
+        counts[i] += 1
+    schedule = np.repeat(np.arange(len(sizes)), counts)
+    rng = np.random.default_rng(derived_seed("mixture", seed))
+    return [int(i) for i in rng.permutation(schedule)]
+
+
+def collate(
+    features: Sequence[Feature], form: str, pad_id: int, device: torch.device, *, labelled: bool
+) -> dict[str, Any]:
+    """Pad a batch of features to its longest row.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, `R x T`, and with ``labelled`` the format's labels.
+    """
+    rows = [row for feature in features for row in feature.rows]
+    longest = max(len(row) for row in rows)
+    input_ids = torch.full((len(rows), longest), pad_id)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for i, row in enumerate(rows):
+        input_ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = 1
+    batch = {"input_ids": input_ids.to(device), "attention_mask": mask.to(device)}
+    if labelled:
+        batch["labels"] = FORMATS[form].labels(features, longest).to(device)
+    return batch
+
+
+def micro_batches(
+    features: Sequence[Feature],
+    indices: Sequence[int],
+    *,
+    task: str,
+    form: str,
+    pad_id: int,
+    device: torch.device,
+    rank: int,
+    world_size: int,
+    micro_batch_size: int,
+) -> Iterator[Mapping[str, Any]]:
+    """Yield this worker's share of a global batch as the model's arguments.
+
+    The loss is scaled so that the mean over workers of the summed micro-batches is the mean over
+    the units of the *global* batch, whatever the number of workers and micro-batches.
+    """
+    num_units = max(1, sum(features[i].num_units for i in indices))
+    mine = [features[i] for i in indices[rank::world_size]]
+    for start in range(0, len(mine), micro_batch_size):
+        batch = collate(mine[start : start + micro_batch_size], form, pad_id, device, labelled=True)
+        yield {"task": task, **batch, "scale": world_size / num_units}

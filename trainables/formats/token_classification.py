@@ -1,0 +1,88 @@
+"""Token classification: one tag a word, read off the word's first subword."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainables.formats.base import IGNORE, Encoding, Feature, TokenHead, label_ids
+from trainables.records import TaggingRecord
+
+
+class TokenClassification:
+    """Cross-entropy over first subwords; a long sentence gives several windows, no word is lost."""
+
+    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
+        """Make a linear head on every token."""
+        return TokenHead(hidden_size, num_labels, dropout)
+
+    def encode(self, records: Sequence[TaggingRecord], encoding: Encoding) -> list[Feature]:
+        """Encode sentences word by word; ``extra`` is (word, position) of each first subword."""
+        if not records:
+            return []
+        encoded = encoding.tokenizer(
+            [list(record.tokens) for record in records],
+            is_split_into_words=True,
+            truncation=True,
+            max_length=encoding.task.max_length,
+            return_overflowing_tokens=True,
+        )
+        index = label_ids(encoding)
+        features = []
+        seen: set[tuple[int, int]] = set()
+        for window, row in enumerate(encoded["input_ids"]):
+            source = int(encoded["overflow_to_sample_mapping"][window])
+            firsts = []
+            for position, word in enumerate(encoded.word_ids(window)):
+                # A word split over two windows belongs to the one that holds its first subword.
+                if word is not None and (source, word) not in seen:
+                    seen.add((source, word))
+                    firsts.append((word, position))
+            tags = records[source].tags
+            label = None
+            if tags is not None:
+                label = [IGNORE] * len(row)
+                for word, position in firsts:
+                    label[position] = index.get(tags[word], IGNORE)
+            features.append(Feature((tuple(row),), source, label, len(firsts), tuple(firsts)))
+        return features
+
+    def labels(self, features: Sequence[Feature], num_tokens: int) -> Tensor:
+        """Return tag indices, `R x T`, ``IGNORE`` off the first subwords."""
+        padded = torch.full((len(features), num_tokens), IGNORE)
+        for i, feature in enumerate(features):
+            padded[i, : len(feature.label)] = torch.tensor(feature.label)
+        return padded
+
+    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Cross-entropy summed over words."""
+        return functional.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), reduction="sum", ignore_index=IGNORE
+        )
+
+    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+        """Return, for each feature, the tag indices of its words."""
+        best_RT = logits.argmax(-1).tolist()
+        return [
+            [row[position] for _, position in feature.extra]
+            for row, feature in zip(best_RT, features, strict=True)
+        ]
+
+    def decode(
+        self,
+        records: Sequence[TaggingRecord],
+        features: Sequence[Feature],
+        outputs: Sequence[list[int]],
+        encoding: Encoding,
+    ) -> Mapping[str, list[str]]:
+        """Return the tags by record id; a word without any subword gets the outside tag."""
+        outside = "O" if "O" in encoding.labels else encoding.labels[0]
+        tags = [[outside] * len(record.tokens) for record in records]
+        for feature, output in zip(features, outputs, strict=True):
+            for (word, _), tag in zip(feature.extra, output, strict=True):
+                tags[feature.record][word] = encoding.labels[tag]
+        return {record.id: tags[i] for i, record in enumerate(records)}

@@ -1,0 +1,176 @@
+"""What a run needs before its first trial: data identities, the base model's, evaluation sets.
+
+No torch: the driver does this, and ``taskorder check`` the quick part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import InputError
+from spaces.fingerprints import fingerprint
+from spaces.plan import Planner, TaskData
+from spaces.study import Study
+from spaces.tasks import Catalogue, Role, Task
+from trainables.data import check_sources, data_fingerprint, load_records
+from trainables.evaluation_plan import EvaluationPlan, plan_evaluation
+from trainables.mini import MODEL_DIR
+
+#: Model names with a meaning of their own.
+MINI = "mini"
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Everything a run is launched with.
+
+    Attributes:
+        planner: Resolves trials.
+        evaluation: What each target is scored on.
+        model_path: Hugging Face folder or hub id; of a ``scratch`` model, where it will be.
+    """
+
+    planner: Planner
+    evaluation: dict[str, EvaluationPlan]
+    model_path: str
+
+
+def check_data(study: Study, data_root: Path | None) -> dict[str, EvaluationPlan]:
+    """Check that every task's data is there, without reading it.
+
+    Returns:
+        What each target is scored on.
+
+    Raises:
+        InputError: A missing or empty file, a language without data, no such data root.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise InputError(f"--data-root: {str(data_root)!r} is not a folder.")
+    catalogue = study.catalogue()
+    roles: dict[str, Role] = {target.name: "target" for target in study.targets}
+    roles |= dict.fromkeys(study.intermediate.tasks, "intermediate")
+    for name, role in roles.items():
+        if catalogue[name].trains:
+            check_sources(catalogue[name], None, data_root, role=role, catalogue=catalogue)
+    return {
+        target.name: plan_evaluation(study, target, catalogue, data_root)
+        for target in study.targets
+    }
+
+
+def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
+    """Read what identities depend on and resolve the base model.
+
+    Args:
+        study: The study.
+        data_root: Folder of the official files.
+        run_dir: Where a ``scratch`` model is put.
+
+    Raises:
+        InputError: As ``check_data``; or a model that is not there.
+    """
+    evaluation = check_data(study, data_root)
+    catalogue = study.catalogue()
+    needs_counts = any(
+        (scope.max_steps or study.training.max_steps) is None
+        for scope in (study.training.stage, study.training.target)
+    )
+    data = {}
+    for name in [*study.intermediate.tasks, *(target.name for target in study.targets)]:
+        task = catalogue[name]
+        data[name] = (
+            _task_data(task, study, data_root, catalogue, count=needs_counts)
+            if task.trains
+            else TaskData(0, "")
+        )
+    model_path, base = _model(study, data, run_dir)
+    planner = Planner(study, {name: catalogue[name] for name in data}, data, base)
+    return Preparation(planner, evaluation, model_path)
+
+
+def _task_data(
+    task: Task, study: Study, data_root: Path | None, catalogue: Catalogue, *, count: bool
+) -> TaskData:
+    language = task.train_language
+    identity = data_fingerprint(task, "train", language, data_root=data_root, catalogue=catalogue)
+    if not count:
+        return TaskData(0, identity)
+    limit = study.training.max_train_examples
+    records = load_records(
+        task, "train", language, data_root=data_root, catalogue=catalogue, limit=limit
+    )
+    return TaskData(len(records), identity)
+
+
+def _model(study: Study, data: dict[str, TaskData], run_dir: Path) -> tuple[str, str]:
+    """Return the base model's path and identity."""
+    model = study.model
+    if model.name == SCRATCH:
+        spec = model.model_dump(mode="json")
+        texts = {name: entry.fingerprint for name, entry in data.items()}
+        languages = [[target.name, list(target.languages)] for target in study.targets]
+        identity = fingerprint(
+            {"kind": SCRATCH, "spec": spec, "texts": texts, "languages": languages,
+             "seed": study.seed}
+        )  # fmt: skip
+        return str(run_dir / "model"), identity
+    if model.name == MINI:
+        return str(MODEL_DIR), fingerprint({"kind": "folder", "files": _hash_folder(MODEL_DIR)})
+    folder = Path(model.name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"model.name: {model.name!r} has no config.json. Give a model folder.")
+        path = str(folder.resolve())
+        return path, fingerprint({"kind": "folder", "files": _hash_folder(folder)})
+    if model.name.count("/") > 1 or model.name.startswith((".", "/", "~")):
+        raise InputError(
+            f"model.name: the folder {model.name!r} does not exist. Give a Hugging Face folder, a "
+            "hub id such as FacebookAI/xlm-roberta-large, mini or scratch."
+        )
+    revision = _resolve_revision(model.name, model.revision)
+    return model.name, fingerprint({"kind": "hub", "id": model.name, "revision": revision})
+
+
+def _resolve_revision(name: str, revision: str | None) -> str:
+    """Return the commit a hub id stands for, from the local cache or the hub.
+
+    Raises:
+        InputError: The hub cannot be reached or has no such model.
+    """
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415  (half a second, hub models only)
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: PLC0415
+
+    try:
+        path = hf_hub_download(name, "config.json", revision=revision)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise InputError(
+            f"model.name: cannot get {name!r} from the Hugging Face hub: {first} "
+            "Check the id and the network, or download the model and give its folder."
+        ) from None
+    # The cache keeps files under .../snapshots/<commit>/.
+    return Path(path).parent.name
+
+
+def _hash_folder(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the files that make a model: configuration, weights, tokenizer."""
+    wanted = {".json", ".safetensors", ".model", ".txt"}
+    hashes = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in wanted and path.is_file():
+            with path.open("rb") as file:
+                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def free_gpus() -> int:
+    """Count this machine's GPUs without loading torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
+    folder = Path("/proc/driver/nvidia/gpus")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0

@@ -1,0 +1,253 @@
+"""One training process: stages and target budgets on a DeepSpeed engine. No Ray in it.
+
+A ``Session`` is what each of a trial's workers owns; W of them, one a process, train together.
+Everything it does is asked for by a plan and found by fingerprint, so it holds nothing that
+matters: kill it anywhere, and another continues from the store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from spaces.plan import StagePlan, TrainSettings, TrialPlan
+from trainables import engine as engines
+from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
+from trainables.evaluation import Score, evaluate, objective
+from trainables.evaluation_plan import EvaluationSet
+from trainables.inputs import TaskInputs
+from trainables.models import build_model, load_tokenizer
+from trainables.session_config import SessionConfig
+from trainables.store import StageStore
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What training (or finding) a stage came to."""
+
+    fingerprint: str
+    parent: str
+    sequence: str
+    steps: int
+    wall_s: float
+    size_bytes: int
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RungResult:
+    """What a target came to at one of its budgets.
+
+    Attributes:
+        rung: Index of the budget.
+        budget_steps: The budget.
+        score: The objective, 0 to 100.
+        scores: Every evaluation set's scores.
+        steps_trained: Steps trained to get here from the rung before.
+        wall_s: Seconds of training and evaluation.
+    """
+
+    rung: int
+    budget_steps: int
+    score: float
+    scores: tuple[Score, ...]
+    steps_trained: int
+    wall_s: float
+
+
+class Session:
+    """One worker's training process.
+
+    Args:
+        config: The study's configuration.
+        rank: This worker's number.
+        world_size: Number of workers that train together.
+    """
+
+    def __init__(self, config: SessionConfig, rank: int = 0, world_size: int = 1) -> None:
+        self.config = config
+        self.rank = rank
+        self.world_size = world_size
+        self.store = StageStore(config.store_url)
+        self.inputs = TaskInputs(
+            config.study.catalogue(),
+            config.study.training,
+            Path(config.data_root) if config.data_root else None,
+            load_tokenizer(config.model_path, config.study.model.revision),
+        )
+        self._engine: engines.Engine | None = None
+        self._engine_is_at: tuple[str, int] | None = None
+
+    def train_stage(self, plan: StagePlan, base: str) -> StageResult:
+        """Train a stage from its parent and put it into the store.
+
+        Args:
+            plan: The stage.
+            base: Identity of the base model, the parent of a first stage.
+        """
+        started = time.monotonic()
+        engine = self._build(plan.tasks, plan.settings, plan.parent, base)
+        self._train(engine, plan.tasks, plan.settings, until=plan.settings.steps)
+        weights = engine.encoder_weights()
+        size_bytes = 0
+        wall_s = time.monotonic() - started
+        if self.rank == 0:
+            notes = {
+                "parent": plan.parent,
+                "sequence": plan.sequence,
+                "steps": plan.settings.steps,
+                "wall_s": wall_s,
+                "run": self.config.run_id,
+            }
+            size_bytes = self.store.put("stages", plan.fingerprint, weights, notes).size_bytes
+        self.close_engine()
+        return StageResult(
+            plan.fingerprint,
+            plan.parent,
+            plan.sequence,
+            plan.settings.steps,
+            wall_s,
+            size_bytes,
+            reused=False,
+        )
+
+    def run_rung(self, plan: TrialPlan, rung: int) -> RungResult:
+        """Fine-tune the target up to a rung's budget and evaluate it.
+
+        The fine-tuning continues from the rung before, from this process's own engine if it still
+        holds it, else from the store.
+        """
+        started = time.monotonic()
+        budget = plan.budgets[rung]
+        before = plan.budgets[rung - 1] if rung else 0
+        is_last = rung == len(plan.budgets) - 1
+        engine = self._continue(plan, before)
+        self._train(engine, (plan.target,), plan.target_settings, until=budget)
+        self._engine_is_at = (plan.target_fingerprint, budget)
+        if not is_last:
+            state = engine.state()
+            if self.rank == 0:
+                notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
+                self.store.put("progress", _progress_key(plan, budget), state, notes)
+        sets = self.config.evaluation[plan.target]
+        scores = self._evaluate(plan.target, sets.select, selected_on=True)
+        if is_last:
+            scores += self._evaluate(plan.target, sets.report, selected_on=False)
+            self.close_engine()
+        metric = self.inputs.catalogue[plan.target].metric
+        return RungResult(
+            rung=rung,
+            budget_steps=budget,
+            score=objective(scores, metric),
+            scores=tuple(scores),
+            steps_trained=budget - before,
+            wall_s=time.monotonic() - started,
+        )
+
+    def close_engine(self) -> None:
+        """Give the engine's memory back."""
+        if self._engine is not None:
+            self._engine.destroy()
+        self._engine, self._engine_is_at = None, None
+
+    def _continue(self, plan: TrialPlan, before: int) -> engines.Engine:
+        """Return an engine that has fine-tuned the target for ``before`` steps."""
+        if self._engine is not None and self._engine_is_at == (plan.target_fingerprint, before):
+            return self._engine
+        settings = plan.target_settings
+        engine = self._build((plan.target,), settings, plan.parent, plan.base)
+        if before:
+            entry = self.store.get("progress", _progress_key(plan, before))
+            if entry is not None:
+                engine.load_state(self.store.load(entry))
+            # Without the state of the rung before, the steps are simply trained again.
+        return engine
+
+    def _build(
+        self, tasks: Sequence[str], settings: TrainSettings, parent: str, base: str
+    ) -> engines.Engine:
+        """Build an engine on a parent checkpoint with fresh heads."""
+        self.close_engine()
+        study = self.config.study
+        weights = None
+        if parent != base:
+            entry = self.store.get("stages", parent)
+            if entry is None:
+                raise FileNotFoundError(f"stage {parent} is not in the store {self.store.url}")
+            weights = self.store.load(entry)
+        catalogue = self.inputs.catalogue
+        model = build_model(
+            self.config.model_path,
+            {name: (catalogue[name].format, self.inputs.head_size(name)) for name in tasks},
+            dropout=settings.dropout,
+            seed=derived_seed("heads", settings.seed, *tasks),
+            revision=study.model.revision,
+            weights=weights,
+        )
+        self._engine = engines.Engine(
+            model,
+            settings,
+            study.deepspeed,
+            precision=study.training.precision,
+            world_size=self.world_size,
+            micro_batch_size=study.training.micro_batch_size,
+        )
+        return self._engine
+
+    def _train(
+        self, engine: engines.Engine, tasks: Sequence[str], settings: TrainSettings, *, until: int
+    ) -> None:
+        """Train from the engine's step up to step ``until``."""
+        if engine.step_count >= until:
+            return
+        features = {name: self.inputs.train_features(name) for name in tasks}
+        schedule = mixture_schedule(
+            [len(features[name]) for name in tasks], settings.seed, settings.steps
+        )
+        taken = [schedule[: engine.step_count].count(i) for i in range(len(tasks))]
+        while engine.step_count < until:
+            step = engine.step_count
+            chosen = schedule[step]
+            name = tasks[chosen]
+            seed = derived_seed("stream", settings.seed, name)
+            indices = global_batch(seed, len(features[name]), settings.batch_size, taken[chosen])
+            taken[chosen] += 1
+            # Dropout is seeded anew at every step, so a continued stage needs no saved RNG state.
+            torch.manual_seed(derived_seed("dropout", settings.seed, step, self.rank))
+            engine.train_step(
+                micro_batches(
+                    features[name],
+                    indices,
+                    task=name,
+                    form=self.inputs.catalogue[name].format,
+                    pad_id=self.inputs.tokenizer.pad_token_id,
+                    device=engine.device,
+                    rank=self.rank,
+                    world_size=self.world_size,
+                    micro_batch_size=engine.micro_batch_size,
+                )
+            )
+
+    def _evaluate(
+        self, target: str, sets: Sequence[EvaluationSet], *, selected_on: bool
+    ) -> list[Score]:
+        if not sets or self._engine is None:
+            return []
+        return evaluate(
+            self._engine,
+            self.inputs,
+            target,
+            sets,
+            batch_size=self.config.study.training.eval_batch_size,
+            rank=self.rank,
+            world_size=self.world_size,
+            selected_on=selected_on,
+        )
+
+
+def _progress_key(plan: TrialPlan, budget: int) -> str:
+    return f"{plan.target_fingerprint}-{budget}"

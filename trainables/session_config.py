@@ -1,0 +1,60 @@
+"""What every worker of a run needs to know. No torch: the driver makes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from spaces.study import Study
+from trainables.evaluation_plan import EvaluationPlan, EvaluationSet
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """What every worker of a study needs to know; JSON-able through ``to_json``.
+
+    Attributes:
+        study: The study.
+        model_path: Hugging Face folder or hub id of the base model.
+        store_url: The stage store.
+        data_root: Folder of the official files.
+        evaluation: What each target is scored on.
+        run_id: Identity of the run; noted in the stages it trains.
+    """
+
+    study: Study
+    model_path: str
+    store_url: str
+    data_root: str | None
+    evaluation: dict[str, EvaluationPlan]
+    run_id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as JSON-able data."""
+        return {
+            "study": self.study.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "model_path": self.model_path,
+            "store_url": self.store_url,
+            "data_root": self.data_root,
+            "evaluation": {name: asdict(plan) for name, plan in self.evaluation.items()},
+            "run_id": self.run_id,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SessionConfig:
+        """Rebuild a configuration from ``to_json``'s data."""
+        evaluation = {
+            name: EvaluationPlan(
+                tuple(EvaluationSet(**chosen) for chosen in plan["select"]),
+                tuple(EvaluationSet(**chosen) for chosen in plan["report"]),
+            )
+            for name, plan in data["evaluation"].items()
+        }
+        return cls(
+            study=Study.model_validate(data["study"]),
+            model_path=data["model_path"],
+            store_url=data["store_url"],
+            data_root=data["data_root"],
+            evaluation=evaluation,
+            run_id=data["run_id"],
+        )

@@ -1,0 +1,146 @@
+"""The Ray trainable: one trial, unit by unit, on workers that outlive it.
+
+A ``step`` is one unit of work: a stage of the sequence, or one rung of the target. The workers sit
+in the trial's own placement group and are kept when Ray gives the actor to another trial, so a
+trial costs no process start.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import ray
+from ray import tune
+
+from spaces.errors import TaskorderError
+from spaces.plan import TrialPlan
+from trainables.store import StageStore
+from trainables.worker import TrainingWorker
+
+
+class SequenceTrainable(tune.Trainable):
+    """Trains a sequence's stages, then fine-tunes and evaluates the target.
+
+    The configuration has ``plan`` (``TrialPlan.to_json``), ``stages_done`` and ``rungs_done`` (of
+    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``.
+    """
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        session: dict[str, Any] | None = None,
+        resources: dict[str, Any] | None = None,
+    ) -> None:
+        """Take the first trial.
+
+        Args:
+            config: The trial.
+            session: ``SessionConfig.to_json``'s data.
+            resources: ``workers_per_trial``, ``cpus_per_worker`` and ``gpus_per_worker``.
+        """
+        if session is None or resources is None:
+            raise ValueError("the trainable needs a session and its resources")
+        self._session = session
+        self._resources = resources
+        self._store = StageStore(session["store_url"])
+        self._workers: list[Any] = []
+        self._take(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take another trial on the same workers."""
+        self._take(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Do the next unit of work."""
+        try:
+            return self._next_unit()
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            if isinstance(cause, TaskorderError):
+                # Trying again would fail again, so Ray need not know.
+                return _event("failed", {"error": f"{type(cause).__name__}: {cause}"})
+            raise
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Return the position in the plan: everything else is in the store, by fingerprint."""
+        return {"stages_done": self._stages_done, "rungs_done": self._rungs_done}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Continue at a position in the plan."""
+        if checkpoint:
+            self._stages_done = checkpoint["stages_done"]
+            self._rungs_done = checkpoint["rungs_done"]
+
+    def cleanup(self) -> None:
+        """End the workers."""
+        for worker in self._workers:
+            ray.kill(worker)
+        self._workers = []
+
+    def _take(self, config: dict[str, Any]) -> None:
+        self._plan_json = config["plan"]
+        self._plan = TrialPlan.from_json(config["plan"])
+        self._stages_done = config["stages_done"]
+        self._rungs_done = config["rungs_done"]
+
+    def _next_unit(self) -> dict[str, Any]:
+        if self._stages_done < len(self._plan.stages):
+            stage = self._plan.stages[self._stages_done]
+            with self._store.lock(stage.fingerprint):
+                entry = self._store.get("stages", stage.fingerprint)
+                if entry is None:
+                    report = self._all("train_stage", asdict(stage), self._plan.base)
+                else:
+                    report = {
+                        "fingerprint": stage.fingerprint,
+                        "parent": stage.parent,
+                        "sequence": stage.sequence,
+                        "steps": stage.settings.steps,
+                        "wall_s": entry.metadata["wall_s"],
+                        "size_bytes": entry.size_bytes,
+                        "reused": True,
+                        "run": entry.metadata.get("run", ""),
+                    }
+            self._stages_done += 1
+            return _event("stage", report)
+        report = self._all("run_rung", self._plan_json, self._rungs_done)
+        self._rungs_done += 1
+        shown = {name: report[name] for name in ("score", "rung", "budget_steps")}
+        return {**_event("rung", report), **shown}
+
+    def _all(self, method: str, *arguments: Any) -> Any:
+        """Call a method on all workers together; return worker 0's answer."""
+        if not self._workers:
+            self._start_workers()
+        answers = ray.get([getattr(w, method).remote(*arguments) for w in self._workers])
+        return answers[0]
+
+    def _start_workers(self) -> None:
+        world_size = self._resources["workers_per_trial"]
+        remote = TrainingWorker.options(
+            num_cpus=self._resources["cpus_per_worker"],
+            num_gpus=self._resources["gpus_per_worker"],
+        )
+        self._workers = [
+            remote.remote(self._session, rank, world_size) for rank in range(world_size)
+        ]
+        address, port = ray.get(self._workers[0].rendezvous.remote())
+        ray.get([worker.connect.remote(address, port) for worker in self._workers])
+
+
+def _event(kind: str, content: dict[str, Any]) -> dict[str, str]:
+    """Return an event as one JSON string: Ray would flatten a nested result."""
+    return {"event": json.dumps({"kind": kind, **content})}
+
+
+def placement(resources: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Return a trial's placement group: a sliver for the trainable, a bundle for each worker."""
+    worker = {"CPU": resources["cpus_per_worker"]}
+    if resources["gpus_per_worker"]:
+        worker["GPU"] = resources["gpus_per_worker"]
+    return tune.PlacementGroupFactory(
+        [{"CPU": 0.001}, *[dict(worker) for _ in range(resources["workers_per_trial"])]]
+    )
