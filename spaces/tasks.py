@@ -43,7 +43,8 @@ class FileSource(_Strict):
         paths: Alternatives, the first that exists is read. ``{lang}`` stands for the language
             code, ``{lang3}`` for its ISO 639-3 code, ``{lang_name}`` and ``{lang_name_lower}`` for
             its English name; ``*`` globs (all matches are read, sorted). An alternative that is
-            itself a list names files that are read together and must all exist.
+            itself a list names files that are read together and must all exist; a pattern among
+            them stands for all its matches.
         reader: Name of the reader, a key of ``trainables.readers.READERS``.
         options: The reader's own options; the same placeholders stand in their texts.
         languages: The languages this entry holds; all of the task's when empty.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trainables.readers.base import ReadContext, Reader
 from trainables.readers.choices import read_choices_csv, read_choices_jsonl, read_hellaswag_text
 from trainables.readers.conllu import read_conllu
+from trainables.readers.lareqa import read_lareqa
 from trainables.readers.pairs import read_jsonl, read_table_pairs, read_tsv
 from trainables.readers.parallel import read_aligned, read_bucc, read_sorted
 from trainables.readers.squad import read_squad
@@ -26,6 +27,7 @@ READERS: dict[str, Reader] = {
     "aligned_text": read_aligned,
     "sorted_text": read_sorted,
     "bucc": read_bucc,
+    "lareqa": read_lareqa,
     "plain_text": read_plain,
     "bible_xml": read_bible,
 }

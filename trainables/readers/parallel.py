@@ -24,9 +24,7 @@ def read_aligned(context: ReadContext) -> Iterator[RetrievalRecord]:
     context.check_options()
     source, english = _two(context)
     queries, candidates = _sentences(source), _sentences(english)
-    if len(queries) != len(candidates):
-        found = f"{len(queries)} lines beside {len(candidates)} in {english.name}"
-        raise malformed(source, len(queries), found, "as many lines in both")
+    _check_lengths(source, queries, english, candidates)
     gold = range(len(queries)) if context.labelled else None
     yield from _records(queries, candidates, gold)
 
@@ -43,17 +41,17 @@ def read_sorted(context: ReadContext) -> Iterator[RetrievalRecord]:
             the original one.
     """
     context.check_options()
-    if len(context.paths) == 2:
-        source, english = _two(context)
-        queries, candidates = _sentences(source), _sentences(english)
-        gold = None
-    else:
-        source, english, original = context.paths
-        queries, candidates = _sentences(source), _sentences(english)
-        gold = _positions(_sentences(original), candidates, original, english)
-    if len(queries) != len(candidates):
-        found = f"{len(queries)} lines beside {len(candidates)} in {english.name}"
-        raise malformed(source, len(queries), found, "as many lines in both")
+    if len(context.paths) not in (2, 3):
+        raise DataError(f"sorted text is read from two or three files, not {len(context.paths)}.")
+    source, english = context.paths[:2]
+    queries, candidates = _sentences(source), _sentences(english)
+    _check_lengths(source, queries, english, candidates)
+    gold = None
+    if len(context.paths) == 3:
+        original = context.paths[2]
+        sentences = _sentences(original)
+        _check_lengths(original, sentences, english, candidates)
+        gold = _positions(sentences, candidates, original, english)
     yield from _records(queries, candidates, gold if context.labelled else None)
 
 
@@ -112,6 +110,12 @@ def _pairs(path: Path, what: str, *, unique: bool = True) -> Iterator[tuple[str,
             raise malformed(path, number, f"the id {shorten(key)} again", "ids without repeats")
         seen.add(key)
         yield key, value
+
+
+def _check_lengths(path: Path, lines: list[str], other: Path, others: list[str]) -> None:
+    if len(lines) != len(others):
+        found = f"{len(lines)} lines beside {len(others)} in {other.name}"
+        raise malformed(path, len(lines), found, "as many lines in both")
 
 
 def _two(context: ReadContext) -> tuple[Path, Path]:

@@ -84,5 +84,10 @@ def _match(data_root: Path, alternative: str | tuple[str, ...]) -> tuple[tuple[P
             return tuple((path,) for path in sorted(data_root.glob(alternative)) if path.is_file())
         path = data_root / alternative
         return ((path,),) if path.is_file() else ()
-    together = tuple(data_root / part for part in alternative)
-    return (together,) if all(path.is_file() for path in together) else ()
+    together: list[Path] = []
+    for part in alternative:
+        matches = _match(data_root, part)
+        if not matches:
+            return ()
+        together += [path for (path,) in matches]
+    return (tuple(dict.fromkeys(together)),)

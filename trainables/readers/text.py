@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from xml.parsers import expat
 
 from trainables.readers.base import ReadContext, malformed
 from trainables.readers.lines import read_lines
 from trainables.records import TextRecord
+
+_log = logging.getLogger(__name__)
 
 
 def read_plain(context: ReadContext) -> Iterator[TextRecord]:
@@ -27,7 +30,7 @@ def read_bible(context: ReadContext) -> Iterator[TextRecord]:
 
     A document type is refused: the corpus has none, and entities could make the parser open other
     files or grow without bound. White space at both ends of a verse is layout and is dropped;
-    verses that some editions leave empty are skipped.
+    verses that an edition leaves empty are skipped and counted in the log.
 
     Source: Christodouloupoulos and Steedman, doi:10.1007/s10579-014-9287-y.
 
@@ -39,6 +42,8 @@ def read_bible(context: ReadContext) -> Iterator[TextRecord]:
     for number, line in read_lines(context.path):
         yield from parser.feed(line + "\n", number)
     yield from parser.close()
+    if parser.num_empty:
+        _log.info("%s: left out %d empty verses", context.path, parser.num_empty)
 
 
 class _VerseParser:
@@ -50,6 +55,7 @@ class _VerseParser:
         self._verse: str | None = None
         self._text: list[str] = []
         self._count = 0
+        self.num_empty = 0
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -85,6 +91,7 @@ class _VerseParser:
     def _end(self, name: str) -> None:
         if name == "seg" and self._verse is not None:
             text = " ".join("".join(self._text).split())
+            self.num_empty += not text
             if text:
                 self._found.append(TextRecord(self._verse, text))
             self._verse = None

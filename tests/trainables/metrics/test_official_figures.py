@@ -40,7 +40,9 @@ def read_pairs(path: Path) -> dict[str, Any]:
 
 def read_tags(path: Path) -> dict[str, Any]:
     blocks = path.read_text("utf-8").split("\n\n")
-    return {str(i): block.split() for i, block in enumerate(block for block in blocks if block.strip())}
+    return {
+        str(i): block.split() for i, block in enumerate(block for block in blocks if block.strip())
+    }
 
 
 def read_answers(path: Path) -> dict[str, Any]:
