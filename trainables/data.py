@@ -1,8 +1,7 @@
-"""Records of a task: which source holds them, reading them, and what identifies them.
+"""Records of a task: reading them, their labels, and what identifies their content.
 
-A task's records come from one source: files below the data root, or else the Hugging Face hub (a
-local folder in hub layout, then the network). A task of which the data root holds any file is never
-completed from the network, so that two releases are not mixed unnoticed.
+Where they come from is decided in ``trainables.readers.sources``, whose functions are offered here
+as well.
 """
 
 from __future__ import annotations
@@ -10,18 +9,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from spaces.errors import DataError, InputError, UnknownNameError
 from spaces.fingerprints import canonical_json
 from spaces.languages import expand
-from spaces.tasks import Catalogue, Role, Split, Task, load_catalogue
+from spaces.tasks import Catalogue, Split, Task
 from trainables import mini
 from trainables.readers import READERS, ReadContext
-from trainables.readers.hub import is_offline, local_folder, read_hub
-from trainables.readers.paths import Resolved, find_files, has_any_file, looked_for
+from trainables.readers.hub import read_hub
+from trainables.readers.paths import Resolved
+from trainables.readers.sources import (
+    available,
+    available_languages,
+    check_sources,
+    locate,
+    missing,
+    resolve_paths,
+    source_task,
+)
 from trainables.records import (
     ChoiceRecord,
     ClassificationRecord,
@@ -31,23 +39,23 @@ from trainables.records import (
     TaggingRecord,
 )
 
+__all__ = [
+    "available",
+    "available_languages",
+    "check_sources",
+    "data_fingerprint",
+    "is_labelled",
+    "label_names",
+    "load_records",
+    "resolve_paths",
+    "source_task",
+]
+
 GENERATORS: dict[str, Callable[[str, Split, str], Iterable[Record]]] = {"mini": mini.records}
 
 _file_hashes: dict[tuple[str, int, int], str] = {}
 _record_hashes: dict[tuple[str, str, str, str], str] = {}
 _label_names: dict[tuple[str, str], tuple[str, ...]] = {}
-
-
-def source_task(task: Task, split: Split, language: str, catalogue: Catalogue | None) -> Task:
-    """Return the task whose files hold a split: ``train_task`` for training and its own dev.
-
-    Raises:
-        UnknownNameError: ``train_task`` is not in the catalogue.
-    """
-    own_dev = split == "dev" and language == task.train_language
-    if task.train_task is None or not (split == "train" or own_dev):
-        return task
-    return (catalogue or load_catalogue())[task.train_task]
 
 
 def load_records(
@@ -80,44 +88,6 @@ def load_records(
     if not records and limit != 0:
         raise DataError(f"task {task.name!r}, {split} split, {language!r}: there is no record.")
     return records
-
-
-def resolve_paths(
-    task: Task, split: Split, language: str, data_root: Path | None
-) -> tuple[Path, ...]:
-    """Return the files a split is read from, in reading order; empty where none exists."""
-    found = find_files(task, split, language, data_root) if data_root else None
-    return found.files if found else ()
-
-
-def available(
-    task: Task,
-    split: Split,
-    language: str,
-    data_root: Path | None,
-    catalogue: Catalogue | None = None,
-) -> bool:
-    """Whether some source holds a split in a language; the network counts unless it is forbidden.
-
-    Only existence is checked, so this is quick and needs no network.
-    """
-    task = source_task(task, split, language, catalogue)
-    if task.generator:
-        return language in (*task.languages, task.train_language) and (
-            split != "train" or task.trains
-        )
-    return _locate(task, split, language, data_root) is not None
-
-
-def available_languages(
-    task: Task, split: Split, data_root: Path | None, catalogue: Catalogue | None = None
-) -> tuple[str, ...]:
-    """Return the task's languages that some source holds for a split, in the task's order."""
-    return tuple(
-        language
-        for language in task.languages
-        if available(task, split, language, data_root, catalogue)
-    )
 
 
 def is_labelled(
@@ -166,7 +136,7 @@ def data_fingerprint(
         DataError: As ``load_records``.
     """
     task = source_task(task, split, language, catalogue)
-    found = None if task.generator else _locate(task, split, language, data_root)
+    found = None if task.generator else locate(task, split, language, data_root)
     if isinstance(found, Resolved):
         hashes = [[_hash_file(path) for path in group] for group in found.groups]
         return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()
@@ -211,72 +181,13 @@ def label_names(
     return _label_names[key]
 
 
-def check_sources(
-    task: Task,
-    languages: Sequence[str] | None,
-    data_root: Path | None,
-    *,
-    role: Role,
-    splits: Sequence[Split] = ("train",),
-    catalogue: Catalogue | None = None,
-) -> dict[Split, tuple[str, ...]]:
-    """Check that everything a study needs of a task exists and is not empty.
-
-    Args:
-        task: The task.
-        languages: The languages the study lists; ``None`` for all that are available.
-        data_root: Folder of the releases.
-        role: As what the study uses it. A target's ``train`` is needed in its training language
-            alone, an intermediate task's in the listed languages.
-        splits: What is needed.
-        catalogue: Where ``train_task`` is found.
-
-    Returns:
-        The languages of each split.
-
-    Raises:
-        DataError: A split, or a listed language, that no source holds; or an empty file.
-        UnknownNameError: A listed language the task does not have.
-    """
-    known = dict.fromkeys((*task.languages, task.train_language))
-    for language in languages or ():
-        if language not in known:
-            raise UnknownNameError("language", language, known, f"task {task.name!r}")
-    needed: dict[Split, tuple[str, ...]] = {}
-    for split in splits:
-        if split == "train":
-            listed = languages if role == "intermediate" else None
-            wanted = tuple(listed or (task.train_language,))
-        elif languages:
-            wanted = tuple(languages)
-        else:
-            wanted = available_languages(task, split, data_root, catalogue)
-            if not wanted:
-                raise _missing(task, split, task.languages[0], data_root)
-        for language in wanted:
-            _check_one(source_task(task, split, language, catalogue), split, language, data_root)
-        needed[split] = wanted
-    return needed
-
-
-def _check_one(task: Task, split: Split, language: str, data_root: Path | None) -> None:
-    if task.generator:
-        return
-    found = _locate(task, split, language, data_root)
-    if found is None:
-        raise _missing(task, split, language, data_root)
-    for path in found.files if isinstance(found, Resolved) else ():
-        if path.stat().st_size == 0:
-            raise DataError(f"{path}: empty, but task {task.name!r} reads its {split} split there.")
-
-
 def _records(task: Task, split: Split, language: str, data_root: Path | None) -> Iterator[Record]:
     if task.generator:
         yield from _generator(task.generator)(task.name, split, language)
         return
-    found = _locate(task, split, language, data_root)
+    found = locate(task, split, language, data_root)
     if found is None:
-        raise _missing(task, split, language, data_root)
+        raise missing(task, split, language, data_root)
     if not isinstance(found, Resolved):
         yield from read_hub(task, split, language, data_root)
         return
@@ -302,43 +213,6 @@ def _generator(name: str) -> Callable[[str, Split, str], Iterable[Record]]:
     if name not in GENERATORS:
         raise UnknownNameError("generator", name, GENERATORS)
     return GENERATORS[name]
-
-
-def _locate(
-    task: Task, split: Split, language: str, data_root: Path | None
-) -> Resolved | str | None:
-    """Return the files, the name of the hub's data set, or ``None`` where no source holds it."""
-    if data_root is not None:
-        found = find_files(task, split, language, data_root)
-        if found is not None:
-            return found
-    hub = task.hub
-    if hub is None or split not in hub.splits:
-        return None
-    folder = local_folder(hub, data_root)
-    if folder is not None:
-        config = expand(hub.config, language)
-        has_card = (folder / "README.md").exists()
-        return hub.path if not config or has_card or (folder / config).is_dir() else None
-    if is_offline() or (data_root is not None and has_any_file(task, data_root)):
-        return None
-    return hub.path
-
-
-def _missing(task: Task, split: Split, language: str, data_root: Path | None) -> DataError:
-    what = f"task {task.name!r} has no {split} data in {language!r}"
-    paths = looked_for(task, split, language)
-    tried = f"Looked for {'; '.join(paths)}" if paths else "Its task file names no files for it"
-    if data_root is None:
-        remedy = "Give the folder of the releases with --data-root."
-        return DataError(f"{what}. {tried}, but there is no data root. {remedy}")
-    others = [
-        other for other in task.languages if _locate(task, split, other, data_root) is not None
-    ]
-    there = f"Languages that are there: {', '.join(others)}. " if others else ""
-    copy = f", put a copy of the hub's {task.hub.path} at hub/{task.hub.path}" if task.hub else ""
-    remedy = f"Put one of these files there{copy}, or leave the language out."
-    return DataError(f"{what}. {tried} below the data root {data_root}. {there}{remedy}")
 
 
 def _unique(records: Iterable[Record]) -> Iterator[Record]:
