@@ -184,6 +184,13 @@ class Coordinator:
         if not record.is_final:
             self._ledger.finish(record, "failed", error)
 
+    def suspend(self) -> None:
+        """Take the slots of what still runs: the run is interrupted, nothing of it is lost."""
+        for progress in self._trials.values():
+            if progress.record.status == "running":
+                progress.record.status = "waiting"
+        self._in_flight.clear()
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _rebuild(self) -> None:

@@ -147,11 +147,13 @@ def _run(
                 with LiveView(study, lambda: coordinator.records, console) as view:
                     _tune(study, resolved, directory, preparation, coordinator, view, writer)
         finally:
+            interrupted = coordinator.num_running > 0 or not coordinator.is_finished
+            coordinator.suspend()
             writer.write()
             _stop_ray()
         states = [record.status for record in coordinator.records]
         return Outcome(
-            finished=coordinator.is_finished,
+            finished=not interrupted,
             num_failed=states.count("failed"),
             num_complete=states.count("complete"),
         )

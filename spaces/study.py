@@ -101,6 +101,7 @@ class TrainingSection(TrainingOverrides):
     Attributes:
         precision: ``fp32`` or ``bf16``.
         micro_batch_size: Most examples in one forward pass on one worker.
+        max_length: Cut every task's longest input to so many subwords.
         max_train_examples: Use only the first so many training examples of each task.
         max_eval_examples: Evaluate on the first so many examples of each language.
         stage, target: Overrides for intermediate stages and for target fine-tuning.
@@ -114,6 +115,7 @@ class TrainingSection(TrainingOverrides):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     precision: Literal["fp32", "bf16"] = "fp32"
     micro_batch_size: int | None = Field(default=None, ge=1)
+    max_length: int | None = Field(default=None, ge=16)
     max_train_examples: int | None = Field(default=None, ge=1)
     max_eval_examples: int | None = Field(default=None, ge=1)
     eval_batch_size: int = Field(default=64, ge=1)
@@ -241,8 +243,10 @@ class Study(_Section):
         return SequenceSpace(self.intermediate.tasks, self.intermediate.max_length)
 
     def catalogue(self) -> Catalogue:
-        """The built-in tasks and those of ``task_folders``."""
-        return load_catalogue(self.task_folders)
+        """The built-in tasks and those of ``task_folders``, inputs cut to ``max_length``."""
+        catalogue = load_catalogue(self.task_folders)
+        limit = self.training.max_length
+        return catalogue if limit is None else catalogue.cut(limit)
 
 
 def ready_made_studies() -> dict[str, str]:
@@ -386,6 +390,11 @@ def _check_role(catalogue: Catalogue, name: str, role: Any, where: str) -> Any:
     if name not in catalogue:
         raise UnknownNameError(f"{role} task", name, usable, where)
     task = catalogue[name]
+    if task.format == "masked_lm":
+        raise InputError(
+            f"{where}: {name!r} is raw text; masked-language-model stages are not trained yet. "
+            "Take it out of the study."
+        )
     if role not in task.roles:
         raise InputError(
             f"{where}: {name!r} cannot be an {role} task; it is {' and '.join(task.roles)}. "

@@ -168,6 +168,18 @@ class Catalogue(Mapping[str, Task]):
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def cut(self, max_length: int) -> Catalogue:
+        """Return the same tasks with inputs of at most ``max_length`` subwords."""
+        return Catalogue(
+            task.model_copy(
+                update={
+                    "max_length": min(task.max_length, max_length),
+                    "doc_stride": min(task.doc_stride, max_length // 4),
+                }
+            )
+            for task in self._tasks.values()
+        )
+
     def of_role(self, role: Role) -> tuple[Task, ...]:
         """Return the tasks that may play ``role``, by name."""
         return tuple(task for task in self._tasks.values() if role in task.roles)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from spaces.errors import InputError
+from spaces.tasks import Task
 from trainables.batches import collate
 from trainables.engine import Engine
 from trainables.formats import FORMATS
@@ -64,7 +66,7 @@ def evaluate(
     ]
     pool.sort(key=lambda entry: max(len(row) for row in entry[2].rows))
     batches = [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-    layer = task.options.get("layer")
+    layer = _pooled_layer(task, engine) if task.format == "retrieval" else None
     outputs: dict[tuple[int, int], Any] = {}
     with torch.inference_mode():
         for turn in range(math.ceil(len(batches) / world_size)):
@@ -95,6 +97,26 @@ def evaluate(
         for s, chosen in enumerate(sets)
         for score in _score_set(inputs, target, chosen, s, outputs, selected_on)
     ]
+
+
+def _pooled_layer(task: Task, engine: Engine) -> int | None:
+    """Return the layer whose states a retrieval task pools; ``None`` for the last one.
+
+    With the option ``layer_of`` the layer is given for an encoder of that depth and scaled to this
+    one's: layer 13 of 24 (XLM-R Large) is layer 7 of 12 (base), as published.
+    """
+    layer = task.options.get("layer")
+    if layer is None:
+        return None
+    depth = int(engine.module.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+    if "layer_of" in task.options:
+        layer = math.ceil(layer * depth / task.options["layer_of"])
+    if not 0 <= layer <= depth:
+        raise InputError(
+            f"task {task.name!r}: options.layer is {layer}, the model has {depth} layers. "
+            "Choose a layer from 0 (the embeddings) on."
+        )
+    return int(layer)
 
 
 def _score_set(
