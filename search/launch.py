@@ -241,11 +241,15 @@ def _prepare_model(
         return
     import ray  # noqa: PLC0415
 
-    from trainables.scratch import build_scratch_model  # noqa: PLC0415
+    def build(study_json: dict[str, Any], data_root: str | None, path: str) -> None:
+        # Imported in the worker: the driver needs no torch.
+        from trainables.scratch import build_scratch_model  # noqa: PLC0415
+
+        build_scratch_model(study_json, data_root, path)
 
     console.print("Making the base model from the study's own text...")
     ray.get(
-        ray.remote(num_cpus=1)(build_scratch_model).remote(
+        ray.remote(num_cpus=1)(build).remote(
             study.model_dump(mode="json"), resolved["data_root"], str(folder)
         )
     )
