@@ -10,96 +10,120 @@ Deviation: a score of NaN counts as an arrival (it makes the rung larger) but is
 
 from __future__ import annotations
 
+import bisect
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 EntityId = str
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """One arrival at a rung.
-
-    Attributes:
-        entity: What competes: a trial, or a group of trials scored together.
-        score: Higher is better; NaN if training diverged.
-        arrival: Position in the run's order of arrivals; earlier wins a tie.
-    """
-
-    entity: EntityId
-    score: float
-    arrival: int
-
-
-def top(reports: Iterable[Report], eta: int) -> list[EntityId]:
-    """Return the best 1/eta of a rung, best first.
-
-    Args:
-        reports: Every arrival at the rung.
-        eta: Reduction factor, at least 2 (eta in the paper).
-
-    >>> top([Report("a", 1.0, 0), Report("b", 2.0, 1), Report("c", float("nan"), 2)], 3)
-    ['b']
-    """
-    arrived = list(reports)
-    quota = len(arrived) // eta
-    ranked = sorted(
-        (report for report in arrived if not math.isnan(report.score)),
-        key=lambda report: (-report.score, report.arrival, report.entity),
-    )
-    return [report.entity for report in ranked[:quota]]
+#: Sorts best first: the higher score, then the earlier arrival, then the name.
+_Key = tuple[float, int, EntityId]
 
 
 @dataclass
+class _Rung:
+    """The arrivals at one rung; each operation costs O(log n) comparisons."""
+
+    arrived: set[EntityId] = field(default_factory=set)
+    keys: dict[EntityId, _Key] = field(default_factory=dict)
+    ranked: list[_Key] = field(default_factory=list)
+    waiting: list[_Key] = field(default_factory=list)
+    promoted: set[EntityId] = field(default_factory=set)
+
+    def report(self, entity: EntityId, score: float, arrival: int) -> None:
+        if entity in self.arrived:
+            return
+        self.arrived.add(entity)
+        if math.isnan(score):
+            return
+        key = (-score, arrival, entity)
+        self.keys[entity] = key
+        bisect.insort(self.ranked, key)
+        if entity not in self.promoted:
+            bisect.insort(self.waiting, key)
+
+    def promote(self, entity: EntityId) -> None:
+        if entity in self.promoted:
+            return
+        self.promoted.add(entity)
+        key = self.keys.get(entity)
+        if key is not None:
+            del self.waiting[bisect.bisect_left(self.waiting, key)]
+
+    def promotable(self, eta: int) -> Iterator[EntityId]:
+        quota = len(self.arrived) // eta
+        for key in self.waiting:
+            if bisect.bisect_left(self.ranked, key) >= quota:
+                return
+            yield key[2]
+
+
 class Bracket:
     """The rungs of one competition (one target, or the average over targets).
 
-    Attributes:
-        eta: Reduction factor.
-        num_rungs: Number of rungs; nothing is promoted from the last one.
+    What competes is named by an ``EntityId``: a trial, or a group of trials scored together.
+
+    Args:
+        eta: Reduction factor, at least 2 (eta in the paper).
+
+    >>> bracket = Bracket(eta=3)
+    >>> for arrival, (name, score) in enumerate([("a", 1.0), ("b", 2.0), ("c", float("nan"))]):
+    ...     bracket.report(0, name, score, arrival)
+    >>> bracket.promotable()
+    [(0, 'b')]
     """
 
-    eta: int
-    num_rungs: int
-    _rungs: list[dict[EntityId, Report]] = field(default_factory=list)
-    _promoted: list[set[EntityId]] = field(default_factory=list)
+    def __init__(self, eta: int) -> None:
+        self.eta = eta
+        self._rungs: list[_Rung] = []
+        self._has_finisher = False
 
-    def __post_init__(self) -> None:
-        self._rungs = [{} for _ in range(self.num_rungs)]
-        self._promoted = [set() for _ in range(self.num_rungs)]
+    def report(
+        self, rung: int, entity: EntityId, score: float, arrival: int, *, is_last: bool = False
+    ) -> None:
+        """Record an arrival; a second report of the same entity at the same rung is ignored.
 
-    def report(self, rung: int, entity: EntityId, score: float, arrival: int) -> None:
-        """Record an arrival; a second report of the same entity at the same rung is ignored."""
-        self._rungs[rung].setdefault(entity, Report(entity, score, arrival))
+        Args:
+            rung: Index of the rung, from 0.
+            entity: What has arrived.
+            score: Higher is better; NaN if training diverged.
+            arrival: Position in the run's order of arrivals; the earlier wins a tie.
+            is_last: Whether this is the entity's full budget, from which nothing is promoted.
+        """
+        place = self._rung(rung)
+        place.report(entity, score, arrival)
+        if is_last:
+            place.promote(entity)
+            self._has_finisher = True
 
     def promote(self, rung: int, entity: EntityId) -> None:
         """Record that an entity goes on from a rung, for whatever reason."""
-        self._promoted[rung].add(entity)
+        self._rung(rung).promote(entity)
 
     def promotable(self) -> list[tuple[int, EntityId]]:
-        """Return what may be promoted now as (rung, entity): higher rungs first, then best first."""
+        """Return what may be promoted now as (rung, entity): highest rung first, then best."""
         return [
             (rung, entity)
-            for rung in reversed(range(self.num_rungs - 1))
-            for entity in top(self._rungs[rung].values(), self.eta)
-            if entity not in self._promoted[rung]
+            for rung in reversed(range(len(self._rungs)))
+            for entity in self._rungs[rung].promotable(self.eta)
         ]
 
-    def best_waiting(self) -> tuple[int, EntityId] | None:
-        """Return the best entity that nothing has overtaken: of the highest rung with arrivals.
+    def unfinished_best(self) -> list[tuple[int, EntityId]]:
+        """Return what waits as (rung, entity), furthest and best first, if nothing has finished.
 
-        ``None`` if the last rung has an arrival already. Used once a search is exhausted, so that a
-        rung too small for 1/eta of it to be one trial still sends its best to the full budget.
+        Used once a search is exhausted, so that a rung too small for 1/eta of it to be one trial
+        still sends its best to the full budget. Empty once anything had its full budget.
         """
-        if self._rungs[-1]:
-            return None
-        for rung in reversed(range(self.num_rungs - 1)):
-            ranked = sorted(
-                (r for r in self._rungs[rung].values() if not math.isnan(r.score)),
-                key=lambda r: (-r.score, r.arrival, r.entity),
-            )
-            waiting = [r.entity for r in ranked if r.entity not in self._promoted[rung]]
-            if waiting:
-                return rung, waiting[0]
-        return None
+        if self._has_finisher:
+            return []
+        return [
+            (rung, key[2])
+            for rung in reversed(range(len(self._rungs)))
+            for key in self._rungs[rung].waiting
+        ]
+
+    def _rung(self, index: int) -> _Rung:
+        while len(self._rungs) <= index:
+            self._rungs.append(_Rung())
+        return self._rungs[index]

@@ -82,9 +82,10 @@ def resume(run_dir: RunArgument, address: Address = None) -> None:
 @app.command()
 def status(run_dir: RunArgument, as_json: AsJson = False) -> None:
     """Show where a run stands: trials by state, incumbents, cost so far and saved, time left."""
-    from analysis.status import render_status, status as read_status  # noqa: PLC0415
+    from analysis.status import render_status  # noqa: PLC0415
+    from analysis.status import status as describe_run  # noqa: PLC0415
 
-    found = read_status(run_dir)
+    found = describe_run(run_dir)
     if as_json:
         console.print_json(json.dumps(found))
     else:

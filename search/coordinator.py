@@ -4,49 +4,31 @@ Its inputs are reports in their order of arrival; its outputs are trials to star
 holds nothing that is not in the ledger, so it is rebuilt from there after any interruption. The
 Ray adapters and the simulator drive the same coordinator.
 
-Order of work when a slot is free: a promotion (highest rung first), a trial that waits (baselines,
-trials of an interrupted run, confirmations), a new suggestion. A trial whose next stage is being
-trained by another waits without holding a slot.
+Order of work when a slot is free: a trial under way that holds no slot (interrupted, promoted, or
+held up by another that was training its next stage), a promotion, a trial that waits for its start
+(baselines, confirmations), a new suggestion.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
-from search.asha import Bracket
-from search.ledger import Ledger, decode_sequence, now
+from search.claims import StageClaims
+from search.competition import Competition
+from search.encoding import decode_sequence
+from search.ledger import Ledger, Suggestion
+from search.phases import baselines, confirmations, together
+from search.roster import Progress, Roster
 from search.trials import Proposal, RungReport, StageReport, TrialRecord
-from spaces.plan import Planner, TrialPlan
-from spaces.sequences import Sequence, Stage
+from spaces.plan import Planner
 from spaces.study import Study
 
 Action = Literal["continue", "pause", "stop"]
 
-#: Suggestions that repeat earlier trials before a sampler is taken to have nothing new.
+#: Suggestions in a row that repeat earlier trials before a sampler is taken to have nothing new.
 MAX_REPEATS = 50
-
-
-@dataclass
-class Progress:
-    """Where a trial stands, beside its record."""
-
-    record: TrialRecord
-    plan: TrialPlan
-
-    @property
-    def next_stage(self) -> str | None:
-        """Fingerprint of the stage it needs next; ``None`` when it has them all."""
-        done = len(self.record.stages)
-        return self.plan.stages[done].fingerprint if done < len(self.plan.stages) else None
-
-    @property
-    def next_rung(self) -> int:
-        """The rung it reports at next."""
-        return len(self.record.rungs)
 
 
 class Coordinator:
@@ -69,78 +51,92 @@ class Coordinator:
         max_concurrent: int,
         run_id: str = "",
     ) -> None:
-        self._run_id = run_id
         self.study = study
         self.max_concurrent = max_concurrent
+        self._run_id = run_id
         self._planner = planner
         self._ledger = ledger
-        self._trials: dict[int, Progress] = {}
-        self._keys: dict[tuple[Any, ...], TrialRecord] = {}
-        self._brackets: dict[str, Bracket] = {}
-        self._in_flight: dict[str, int] = {}
-        self._arrivals = 0
-        self._exhausted = False
-        self._confirmed = False
+        self._roster = Roster(study.space, study.seed)
+        self._competition = Competition(study, self._roster)
+        self._claims = StageClaims()
+        self._credited: set[str] = set()
+        self._num_arrivals = 0
+        self._num_repeats = 0
+        self._settled: list[int] = []
         self._rebuild()
 
-    # -- what there is ---------------------------------------------------------------------------
+    # What there is.
 
     @property
     def records(self) -> list[TrialRecord]:
         """Every trial's record, in the order they were asked."""
-        return [progress.record for progress in self._trials.values()]
+        return self._roster.records
 
     def progress(self, number: int) -> Progress:
         """Return a trial's record and plan."""
-        return self._trials[number]
+        return self._roster[number]
 
     @property
     def num_running(self) -> int:
         """Trials that hold a slot."""
-        return sum(p.record.status == "running" for p in self._trials.values())
+        return self._roster.count("running")
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing runs and nothing is left to run."""
-        return self.select() is None and self.num_running == 0
+        """Whether nothing is left to run. Asks nobody and changes nothing."""
+        return self._roster.num_open == 0 and self._is_exhausted and not self._unconfirmed()
 
-    # -- what runs next --------------------------------------------------------------------------
+    def take_settled(self) -> list[int]:
+        """Return the trials that were ended while they were paused, each once."""
+        settled, self._settled = self._settled, []
+        return settled
+
+    # What runs next.
 
     def select(self) -> Progress | None:
-        """Return the trial that should take a free slot; ``None`` if there is none (yet)."""
+        """Return the trial that should take a free slot; ``None`` if there is none (yet).
+
+        Whatever this decides on the way (a promotion, a suggestion) is durable, so a trial that is
+        selected and not started is selected again.
+        """
         if self.num_running >= self.max_concurrent:
             return None
         while True:
-            chosen = self._promotion() or self._waiting() or self._suggestion()
+            chosen = self._due() or self._fresh() or self._suggestion()
             if chosen is not None or self.num_running:
                 return chosen
             # Nothing runs and nothing is due: the search is over, or what waits is decided now.
-            if not self._last_promotions() and not self._settle() and not self._confirm():
+            if not (self._promote_unfinished() or self._settle() or self._confirm()):
                 return None
 
     def start(self, number: int) -> None:
         """Give a trial a slot."""
-        progress = self._trials[number]
-        if progress.record.status == "paused" and progress.record.rungs:
-            self._promote(progress.record)
-        progress.record.status = "running"
+        progress = self._roster[number]
+        self._claims.take(progress)
         self._ledger.start(progress.record)
-        self._claim(progress)
+        self._roster.move(progress, "running")
 
-    # -- what is reported ------------------------------------------------------------------------
+    # What is reported.
 
     def on_stage(self, number: int, report: StageReport) -> Action:
         """Note a stage; ``pause`` if the trial's next stage is being trained by another."""
-        progress = self._trials[number]
-        self._release(number)
-        if report.reused and report.run == self._run_id and not self._is_credited(report):
-            # Trained by this run, whose driver died before it heard of it.
-            report = replace(report, reused=False)
-        self._ledger.stage(progress.record, report)
-        if self._is_blocked(progress):
-            progress.record.status = "waiting"
+        progress = self._roster[number]
+        record = progress.record
+        if record.is_final:
+            return "stop"
+        if any(stage.fingerprint == report.fingerprint for stage in record.stages):
+            return "continue"  # A trial that was tried again tells what is on record.
+        self._claims.release(progress)
+        if report.reused and report.run == self._run_id:
+            # Trained by this run. If nobody is credited, its driver died before it heard of it.
+            report = replace(report, reused=report.fingerprint in self._credited)
+        if not report.reused:
+            self._credited.add(report.fingerprint)
+        self._ledger.stage(record, report)
+        if self._claims.blocks(progress):
+            self._roster.move(progress, "waiting")
             return "pause"
-        self._claim(progress)
+        self._claims.take(progress)
         return "continue"
 
     def on_rung(self, number: int, report: dict[str, Any]) -> Action:
@@ -151,70 +147,165 @@ class Coordinator:
             report: Fields of ``RungReport`` less arrival and time.
 
         Returns:
-            ``stop`` at the last rung; ``continue`` if the trial is promoted at once or is not
-            subject to pruning; else ``pause``.
+            ``stop`` at the last rung or if training diverged; ``continue`` if the trial is promoted
+            at once or is not subject to pruning; else ``pause``.
         """
-        progress = self._trials[number]
+        progress = self._roster[number]
         record = progress.record
-        rung = RungReport(**report, arrival=self._arrivals, reported_at=now())
-        self._arrivals += 1
-        self._ledger.rung(record, rung)
-        self._enter(record)
-        if rung.rung == len(progress.plan.budgets) - 1:
-            self._ledger.decide(record, rung.rung, "complete")
-            failed = math.isnan(rung.score)
-            self._ledger.finish(
-                record, "failed" if failed else "complete", "the score is NaN" if failed else ""
-            )
+        if record.is_final:
             return "stop"
-        if record.proposal.phase != "search" and not math.isnan(rung.score):
-            self._promote(record)
-            return "continue"
-        record.status = "paused"
-        self._ledger.decide(record, rung.rung, "pause")
-        if self._promotion() is progress:
+        if report["rung"] < len(record.rungs):
+            return "continue"  # A trial that was tried again tells what is on record.
+        at = self._ledger.clock()
+        self._ledger.rung(record, RungReport(**report, arrival=self._num_arrivals, reported_at=at))
+        self._num_arrivals += 1
+        self._competition.enter(progress)
+        action = self._decide(progress)
+        if action == "pause" and self._due() is progress:
             self.start(number)
             return "continue"
-        return "pause"
+        return action
 
     def on_failure(self, number: int, error: str) -> None:
         """Note that a trial failed for good."""
-        self._release(number)
-        record = self._trials[number].record
-        if not record.is_final:
-            self._ledger.finish(record, "failed", error)
+        progress = self._roster[number]
+        self._claims.release(progress)
+        if not progress.record.is_final:
+            self._finish(progress, "failed", error)
 
     def suspend(self) -> None:
         """Take the slots of what still runs: the run is interrupted, nothing of it is lost."""
-        for progress in self._trials.values():
-            if progress.record.status == "running":
-                progress.record.status = "waiting"
-        self._in_flight.clear()
+        for progress in self._roster.having("running"):
+            self._roster.move(progress, "waiting")
+        self._claims.clear()
 
-    # -- inside ----------------------------------------------------------------------------------
+    # Decisions.
 
-    def _rebuild(self) -> None:
-        for record in self._ledger.load():
-            self._adopt(record)
-        arrivals = sorted(
-            (report.arrival, record.number) for record in self.records for report in record.rungs
+    def _decide(self, progress: Progress) -> Action:
+        """Decide on a trial's latest report; a promotion by rank comes later, if it comes."""
+        record = progress.record
+        rung = record.rungs[-1].rung
+        if math.isnan(record.score):
+            self._ledger.decide(record, rung, "stop")
+            self._finish(progress, "failed", f"the score is NaN at rung {rung}")
+            return "stop"
+        if rung == progress.last_rung:
+            self._ledger.decide(record, rung, "complete")
+            self._finish(progress, "complete")
+            return "stop"
+        if record.proposal.phase != "search":
+            self._competition.promote(progress, rung)
+            self._ledger.decide(record, rung, "promote")
+            return "continue"
+        self._ledger.decide(record, rung, "pause")
+        self._roster.move(progress, "paused")
+        return "pause"
+
+    def _due(self) -> Progress | None:
+        """Return what goes on: a trial under way without a slot, else a promotion."""
+        for progress in self._roster.having("waiting"):
+            if progress.record.started_at is not None and not self._claims.blocks(progress):
+                return progress
+        members = next(self._competition.promotable(), None)
+        return self._promote(members) if members else None
+
+    def _fresh(self) -> Progress | None:
+        """Return the first trial that has yet to start and is not held up."""
+        for progress in self._roster.having("waiting"):
+            if not self._claims.blocks(progress):
+                return progress
+        return None
+
+    def _promote(self, members: list[Progress]) -> Progress:
+        """Let paused trials that compete as one go on; return the first of them."""
+        for member in members:
+            rung = member.record.rungs[-1].rung
+            self._competition.promote(member, rung)
+            self._ledger.decide(member.record, rung, "promote")
+            self._roster.move(member, "waiting")
+        return members[0]
+
+    def _promote_unfinished(self) -> bool:
+        """Send on the best of a bracket in which nothing has finished; whether there was one."""
+        members = next(self._competition.unfinished_best(), None)
+        if members:
+            self._promote(members)
+        return members is not None
+
+    def _settle(self) -> bool:
+        """Prune what still waits for a promotion that will not come; whether there was any."""
+        paused = self._roster.having("paused")
+        for progress in paused:
+            self._ledger.decide(progress.record, progress.record.rungs[-1].rung, "stop")
+            self._finish(progress, "pruned")
+            self._settled.append(progress.record.number)
+        return bool(paused)
+
+    def _finish(self, progress: Progress, status: str, error: str = "") -> None:
+        self._ledger.finish(progress.record, status, error)
+        self._roster.settle(progress)
+
+    # New trials.
+
+    @property
+    def _is_exhausted(self) -> bool:
+        """Whether no further suggestion is due: the budget is spent, or there is nothing new."""
+        return (
+            self._roster.num_suggested >= self.study.search.num_trials
+            or self._num_repeats >= MAX_REPEATS
+            or not self._has_unseen
         )
-        self._arrivals = arrivals[-1][0] + 1 if arrivals else 0
-        seen: dict[int, int] = {}
-        for _, number in arrivals:
-            record = self._trials[number].record
-            seen[number] = seen.get(number, -1) + 1
-            self._enter(record, seen[number])
-        for record in self.records:
-            for rung, decision in record.decisions.items():
-                if decision == "promote":
-                    self._bracket(record).promote(rung, record.entity)
-            if record.status == "paused" and record.decisions.get(len(record.rungs) - 1) != "pause":
-                record.status = "waiting"
-        if self.study.search.baselines:
-            for proposal in self._baselines():
-                if proposal.key not in self._keys:
-                    self._adopt(self._ledger.add(proposal))
+
+    @property
+    def _has_unseen(self) -> bool:
+        """Whether any (sequence, target) is left; always so with sampled hyperparameters."""
+        if any(not isinstance(v, int | float | str) for v in self.study.hyperparameters.values()):
+            return True
+        return self._roster.num_seen < self.study.space.size * len(self.study.targets)
+
+    def _suggestion(self) -> Progress | None:
+        """Ask the sampler for a new trial, within the budget; not while enough are held up."""
+        while self._roster.count("waiting") < self.max_concurrent and not self._is_exhausted:
+            for progress in self._accept(self._ledger.suggest()):
+                if not self._claims.blocks(progress):
+                    return progress
+        return None
+
+    def _accept(self, suggestion: Suggestion) -> list[Progress]:
+        """Take in the trials of one suggestion; none if it repeats an earlier one."""
+        sequence = decode_sequence(suggestion.parameters)
+        values = {
+            name: suggestion.parameters[name]
+            for name in self.study.hyperparameters
+            if name in suggestion.parameters
+        }
+        proposals = [
+            proposal
+            for proposal in together(
+                self.study, sequence, "search", f"g{suggestion.number}", values
+            )
+            if suggestion.parameters.get("target", proposal.target) == proposal.target
+        ]
+        repeated = self._roster.find(proposals[0].key)
+        if repeated is not None:
+            self._ledger.repeat(suggestion.number, repeated)
+            self._num_repeats += 1
+            return []
+        self._num_repeats = 0
+        first = self._adopt(self._ledger.accept(suggestion.number, proposals[0]))
+        return [first, *self._add(proposals[1:])]
+
+    def _unconfirmed(self) -> list[Proposal]:
+        """Return the confirmations that are still to be added."""
+        planned = confirmations(self.study, self.records)
+        return [proposal for proposal in planned if self._roster.find(proposal.key) is None]
+
+    def _confirm(self) -> bool:
+        """Add the confirmations on fresh seeds; whether any is new."""
+        return bool(self._add(self._unconfirmed()))
+
+    def _add(self, proposals: list[Proposal]) -> list[Progress]:
+        return [self._adopt(self._ledger.add(proposal)) for proposal in proposals]
 
     def _adopt(self, record: TrialRecord) -> Progress:
         proposal = record.proposal
@@ -225,225 +316,68 @@ class Coordinator:
             seed=proposal.seed,
             hyperparameters=dict(proposal.hyperparameters),
         )
-        progress = Progress(record, plan)
-        self._trials[record.number] = progress
-        self._keys.setdefault(proposal.key, record)
-        return progress
+        return self._roster.add(Progress(record, plan))
 
-    def _baselines(self) -> Iterator[Proposal]:
-        """Yield the references: no intermediate task, each single one, all at once."""
-        tasks = self.study.intermediate.tasks
-        sequences = [Sequence(), *(Sequence.of(task) for task in tasks)]
-        if len(tasks) > 1:
-            sequences.append(Sequence((Stage(tasks),)))
-        for sequence in sequences:
-            for target in self.study.targets:
-                yield Proposal(sequence, target.name, self.study.seed, "baseline")
+    # From the ledger alone.
 
-    def _bracket(self, record: TrialRecord) -> Bracket:
-        key = "average" if record.proposal.group else record.proposal.target
-        if key not in self._brackets:
-            asha = self.study.search.asha
-            num_rungs = len(self._trials[record.number].plan.budgets)
-            self._brackets[key] = Bracket(asha.reduction_factor if asha else 2, num_rungs)
-        return self._brackets[key]
+    def _rebuild(self) -> None:
+        """Take in what the ledger holds and finish what its last write left half done."""
+        found = self._ledger.rebuild()
+        for record in found.records:
+            self._adopt(record)
+            self._credited.update(s.fingerprint for s in record.stages if not s.reused)
+        self._num_repeats = found.num_repeats
+        self._complete_groups()
+        if self.study.search.baselines:
+            self._add([p for p in baselines(self.study) if self._roster.find(p.key) is None])
+        for number in found.unnoted:
+            self._accept(self._ledger.suggest_again(number))
+        self._replay()
+        for progress in list(self._roster):
+            self._finish_decision(progress)
 
-    def _enter(self, record: TrialRecord, index: int = -1) -> None:
-        """Enter a report into its bracket; a group's when its last member has reported."""
-        if record.proposal.phase == "confirm":
-            return
-        report = record.rungs[index]
-        members = self._members(record)
-        scores = [m.rungs[report.rung].score for m in members if len(m.rungs) > report.rung]
-        if len(scores) == len(members):
-            mean = sum(scores) / len(scores)
-            self._bracket(record).report(report.rung, record.entity, mean, report.arrival)
-
-    def _members(self, record: TrialRecord) -> list[TrialRecord]:
-        if not record.proposal.group:
-            return [record]
-        return [r for r in self.records if r.proposal.group == record.proposal.group]
-
-    def _promote(self, record: TrialRecord) -> None:
-        rung = len(record.rungs) - 1
-        self._ledger.decide(record, rung, "promote")
-        self._bracket(record).promote(rung, record.entity)
-
-    def _promotion(self) -> Progress | None:
-        if self.study.search.asha is None:
-            return next((p for p in self._trials.values() if p.record.status == "paused"), None)
-        due = [
-            (-rung, bracket_number, order, entity)
-            for bracket_number, bracket in enumerate(self._brackets.values())
-            for order, (rung, entity) in enumerate(bracket.promotable())
-        ]
-        for rung, _, _, entity in sorted(due):
-            for progress in self._trials.values():
-                record = progress.record
-                if record.entity == entity and record.status == "paused":
-                    if len(record.rungs) - 1 == -rung:
-                        return progress
-        # A group's members go on one by one; the first of them marks the group as promoted.
-        for progress in self._trials.values():
-            record = progress.record
-            if record.status == "paused" and record.proposal.group:
-                rung = len(record.rungs) - 1
-                if any(m.decisions.get(rung) == "promote" for m in self._members(record)):
-                    return progress
-        return None
-
-    def _waiting(self) -> Progress | None:
-        for progress in self._trials.values():
-            if progress.record.status == "waiting" and not self._is_blocked(progress):
-                return progress
-        return None
-
-    def _is_blocked(self, progress: Progress) -> bool:
-        stage = progress.next_stage
-        holder = self._in_flight.get(stage) if stage else None
-        return holder is not None and holder != progress.record.number
-
-    def _is_credited(self, report: StageReport) -> bool:
-        """Whether a trial of this run is on record as having trained a stage."""
-        return any(
-            stage.fingerprint == report.fingerprint and not stage.reused
-            for record in self.records
-            for stage in record.stages
-        )
-
-    def _claim(self, progress: Progress) -> None:
-        if progress.next_stage is not None:
-            self._in_flight[progress.next_stage] = progress.record.number
-
-    def _release(self, number: int) -> None:
-        self._in_flight = {s: holder for s, holder in self._in_flight.items() if holder != number}
-
-    def _suggestion(self) -> Progress | None:
-        """Ask the sampler for a new trial, within the budget of trials."""
-        blocked = sum(p.record.status == "waiting" for p in self._trials.values())
-        while not self._exhausted and blocked < self.max_concurrent:
-            asked = sum(r.proposal.phase == "search" for r in self.records)
-            if asked >= self.study.search.num_trials or not self._has_unseen():
-                self._exhausted = True
-                break
-            new = self._ask()
-            if not new:
-                self._exhausted = True
-                break
-            for progress in new:
-                if not self._is_blocked(progress):
-                    return progress
-                blocked += 1
-        return None
-
-    def _has_unseen(self) -> bool:
-        """Whether any (sequence, target) is left; always so with sampled hyperparameters."""
-        if any(not isinstance(v, int | float | str) for v in self.study.hyperparameters.values()):
-            return True
-        seen = {
-            (str(r.proposal.sequence), r.proposal.target)
+    def _complete_groups(self) -> None:
+        """Add the members that a group still lacks."""
+        groups = {
+            r.proposal.group: r.proposal
             for r in self.records
-            if r.proposal.sequence in self.study.space and r.proposal.seed == self.study.seed
+            if r.proposal.group and r.proposal.phase == "search"
         }
-        return len(seen) < self.study.space.size * len(self.study.targets)
+        for group, one in groups.items():
+            members = together(self.study, one.sequence, "search", group, one.hyperparameters)
+            self._add([p for p in members if self._roster.find(p.key) is None])
 
-    def _ask(self) -> list[Progress]:
-        """Return the trials of one new suggestion; none if the sampler only repeats itself."""
-        for _ in range(MAX_REPEATS):
-            suggestion = self._ledger.suggest()
-            number, parameters = suggestion["number"], suggestion["parameters"]
-            sequence = decode_sequence(parameters)
-            values = {
-                name: parameters[name] for name in self.study.hyperparameters if name in parameters
-            }
-            grouped = self.study.objective == "average"
-            targets = (
-                [target.name for target in self.study.targets]
-                if grouped
-                else [parameters["target"]]
-            )
-            group = f"g{number}" if grouped else ""
-            proposals = [
-                Proposal(sequence, target, self.study.seed, "search", group, values)
-                for target in targets
-            ]
-            repeated = self._keys.get(proposals[0].key)
-            if repeated is not None:
-                self._ledger.repeat(number, repeated)
-                continue
-            first = self._adopt(self._ledger.accept(number, proposals[0]))
-            others = [self._adopt(self._ledger.add(proposal)) for proposal in proposals[1:]]
-            return [first, *others]
-        return []
-
-    def _last_promotions(self) -> bool:
-        """Send the best of a bracket on that nobody has finished; whether there was one."""
-        for bracket in self._brackets.values():
-            waiting = bracket.best_waiting()
-            if waiting is None:
-                continue
-            for record in self.records:
-                if record.entity == waiting[1] and record.status == "paused":
-                    self._promote(record)
-                    record.status = "waiting"
-                    return True
-        return False
-
-    def _settle(self) -> bool:
-        """Prune what still waits for a promotion that will not come; whether there was any."""
-        paused = [record for record in self.records if record.status == "paused"]
-        for record in paused:
-            self._ledger.decide(record, len(record.rungs) - 1, "stop")
-            self._ledger.finish(record, "pruned")
-        return bool(paused)
-
-    def _confirm(self) -> bool:
-        """Plan the confirmations on fresh seeds; whether any is new."""
-        confirm = self.study.search.confirm
-        if self._confirmed or confirm.top == 0:
-            return False
-        self._confirmed = True
-        fresh = [self.study.seed + 1 + k for k in range(confirm.seeds)]
-        new = 0
-        for seed, target in itertools.product(fresh, self.study.targets):
-            for sequence, values in self._finalists(target.name):
-                proposal = Proposal(sequence, target.name, seed, "confirm", "", values)
-                if proposal.key not in self._keys:
-                    self._adopt(self._ledger.add(proposal))
-                    new += 1
-        return new > 0
-
-    def _finalists(self, target: str) -> list[tuple[Sequence, dict[str, Any]]]:
-        """Return a target's best sequences and its references, each with its hyperparameters."""
-        done = [
-            r
-            for r in self.records
-            if r.status == "complete"
-            and r.proposal.phase in ("baseline", "search")
-            and self._counts_for(r, target)
-        ]
-        tasks = self.study.intermediate.tasks
-        references = [Sequence()] + ([Sequence((Stage(tasks),))] if len(tasks) > 1 else [])
-        scores: dict[tuple[Any, ...], list[float]] = {}
-        first: dict[tuple[Any, ...], TrialRecord] = {}
-        for record in done:
-            key = (
-                str(record.proposal.sequence),
-                tuple(sorted(record.proposal.hyperparameters.items())),
-            )
-            scores.setdefault(key, []).append(record.score)
-            first.setdefault(key, record)
-        complete = len(self.study.targets) if self.study.objective == "average" else 1
-        ranked = sorted(
-            (key for key in scores if len(scores[key]) >= complete),
-            key=lambda key: (-sum(scores[key]) / len(scores[key]), first[key].number),
+    def _replay(self) -> None:
+        """Let the reports on record arrive again, in their order, and the promotions follow."""
+        arrivals = sorted(
+            (report.arrival, progress.record.number)
+            for progress in self._roster
+            for report in progress.record.rungs
         )
-        best = [key for key in ranked if first[key].proposal.sequence not in references]
-        finalists = [
-            (first[key].proposal.sequence, dict(first[key].proposal.hyperparameters))
-            for key in best[: self.study.search.confirm.top]
-        ]
-        return [*((sequence, {}) for sequence in references), *finalists]
+        self._num_arrivals = arrivals[-1][0] + 1 if arrivals else 0
+        num_reports = dict.fromkeys((record.number for record in self.records), 0)
+        for _, number in arrivals:
+            num_reports[number] += 1
+            self._competition.enter(self._roster[number], num_reports=num_reports)
+        for progress in self._roster:
+            for rung, decision in progress.record.decisions.items():
+                if decision == "promote":
+                    self._competition.promote(progress, rung)
 
-    def _counts_for(self, record: TrialRecord, target: str) -> bool:
-        return self.study.objective == "average" or record.proposal.target == target
+    def _finish_decision(self, progress: Progress) -> None:
+        """Carry out what was decided on a trial's last report, or decide."""
+        record = progress.record
+        if record.is_final or not record.rungs:
+            return
+        rung = record.rungs[-1].rung
+        decision = record.decisions.get(rung)
+        if decision is None or decision == "complete":
+            self._decide(progress)
+        elif decision == "stop":
+            diverged = math.isnan(record.score)
+            error = f"the score is NaN at rung {rung}" if diverged else ""
+            self._finish(progress, "failed" if diverged else "pruned", error)
+        elif decision == "pause":
+            group = self._roster.competing_as(record.entity)
+            if any(member.record.decisions.get(rung) == "promote" for member in group):
+                self._promote([progress])

@@ -29,6 +29,8 @@ from trainables.session_config import SessionConfig
 
 #: Tables are written at most this often while the run goes on.
 TABLES_PERIOD_S = 2.0
+#: ... and after a pause of this many times what the last writing took.
+TABLES_PAUSE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +162,22 @@ def _run(
 
 
 class _TableWriter:
-    """Writes the tables now and then."""
+    """Writes the tables now and then, less often as they grow."""
 
     def __init__(self, directory: RunDirectory, coordinator: Coordinator) -> None:
         self._folder = directory.tables
         self._coordinator = coordinator
-        self._last = -math.inf
+        self._due_at = -math.inf
 
     def __call__(self) -> None:
-        if time.monotonic() - self._last >= TABLES_PERIOD_S:
+        if time.monotonic() >= self._due_at:
             self.write()
 
     def write(self) -> None:
+        started = time.monotonic()
         write_tables(self._folder, self._coordinator.records)
-        self._last = time.monotonic()
+        ended = time.monotonic()
+        self._due_at = ended + max(TABLES_PERIOD_S, TABLES_PAUSE * (ended - started))
 
 
 def _start_ray(address: str | None) -> None:
@@ -215,7 +219,7 @@ def _max_concurrent(study: Study) -> int:
     import ray  # noqa: PLC0415
 
     resources = study.resources
-    cluster = ray.cluster_resources()
+    cluster: dict[str, float] = ray.cluster_resources()
     one_local = len(ray.nodes()) == 1
     cpus = cluster.get("CPU", 0) - (1 if one_local else 0.001)
     fits = [math.floor(cpus / (resources.workers_per_trial * resources.cpus_per_worker))]
@@ -229,7 +233,8 @@ def _max_concurrent(study: Study) -> int:
             f"of {resources.cpus_per_worker:g} CPUs and {resources.gpus_per_worker:g} GPUs."
         )
     limit = study.search.max_concurrent
-    return min(fits) if limit == "auto" else min(limit, *fits)
+    most = min(fits)
+    return most if limit == "auto" else min(limit, most)
 
 
 def _prepare_model(

@@ -3,37 +3,33 @@
 One process writes it (the run's driver). What was asked, which stages a trial has, what it scored
 at which rung, in which order the reports arrived, what was decided: all of it is in trial
 attributes, so a run is rebuilt from the storage alone, and the storage opens in optuna-dashboard.
+
+Each note is one write, and what a note entails (a state told, an intermediate value) is written
+after it, so that ``rebuild`` can make up for whatever a killed driver left undone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search.encoding import encode_sequence, search_space
 from search.trials import Proposal, RungReport, StageReport, TrialRecord
-from spaces.hyperparameters import Distribution
-from spaces.sequences import Sequence
 from spaces.study import Study
-
-#: Stands for "no stage at this position" in the encoding.
-NO_STAGE = "-"
 
 _FINAL_STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+_STATUSES = {state: status for status, state in _FINAL_STATES.items()}
 
 
 def now() -> datetime:
@@ -41,51 +37,32 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def search_space(study: Study) -> dict[str, BaseDistribution]:
-    """Return the canonical encoding of a study as Optuna distributions.
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What the sampler answered.
 
-    ``target`` (unless the objective is the average), ``stage_1`` to ``stage_<max_length>`` (a task
-    or ``-``), and the hyperparameters under their own names. Any Optuna sampler works on it.
+    Attributes:
+        number: Number of the new trial in the Optuna study.
+        parameters: Its parameters in the canonical encoding.
     """
-    space: dict[str, BaseDistribution] = {}
-    if study.objective == "per_target":
-        space["target"] = CategoricalDistribution([target.name for target in study.targets])
-    for position in range(1, study.space.max_length + 1):
-        space[f"stage_{position}"] = CategoricalDistribution([NO_STAGE, *study.space.tasks])
-    for name, spec in study.hyperparameters.items():
-        if isinstance(spec, Distribution):
-            space[name] = _optuna_distribution(spec)
-    return space
+
+    number: int
+    parameters: Mapping[str, Any]
 
 
-def _optuna_distribution(spec: Distribution) -> BaseDistribution:
-    if spec.uniform is not None:
-        return FloatDistribution(*spec.uniform)
-    if spec.log_uniform is not None:
-        return FloatDistribution(*spec.log_uniform, log=True)
-    if spec.int_uniform is not None:
-        return IntDistribution(*spec.int_uniform)
-    return CategoricalDistribution(list(spec.choice or ()))
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a storage holds of a run.
 
-
-def encode_sequence(sequence: Sequence, max_length: int) -> dict[str, str]:
-    """Return the parameters of a sequence of single-task stages."""
-    names = [*sequence.names, *[NO_STAGE] * (max_length - len(sequence))]
-    return {f"stage_{i}": name for i, name in enumerate(names, start=1)}
-
-
-def decode_sequence(parameters: dict[str, Any]) -> Sequence:
-    """Return the sequence of some parameters: gaps are closed, a repeated task counts once.
-
-    >>> str(decode_sequence({"stage_1": "b", "stage_2": "-", "stage_3": "b"}))
-    'b'
+    Attributes:
+        records: Every trial, in the order they were asked.
+        unnoted: Numbers of trials that were asked for when the driver died, and nothing more.
+        num_repeats: Suggestions since the last new one that only repeated earlier trials.
     """
-    positions = sorted(
-        (int(name.removeprefix("stage_")), value)
-        for name, value in parameters.items()
-        if name.startswith("stage_")
-    )
-    return Sequence.of(*dict.fromkeys(task for _, task in positions if task != NO_STAGE))
+
+    records: list[TrialRecord]
+    unnoted: list[int]
+    num_repeats: int
 
 
 class Ledger:
@@ -93,151 +70,214 @@ class Ledger:
 
     Args:
         study: The study.
-        url: Optuna storage URL.
+        storage: Optuna storage, or its URL.
         sampler: The sampler that suggests; ``None`` to read only.
+        clock: Returns the time, in UTC.
     """
 
     def __init__(
-        self, study: Study, url: str, sampler: optuna.samplers.BaseSampler | None = None
+        self,
+        study: Study,
+        storage: str | optuna.storages.BaseStorage,
+        sampler: optuna.samplers.BaseSampler | None = None,
+        *,
+        clock: Callable[[], datetime] = now,
     ) -> None:
+        self.clock = clock
         self._study = study
         self._space = search_space(study)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._storage = optuna.storages.get_storage(storage)
         self.optuna = optuna.create_study(
             study_name=study.name,
-            storage=url,
+            storage=self._storage,
             sampler=sampler,
             direction="maximize",
             load_if_exists=True,
         )
+        self._study_id = self._storage.get_study_id_from_name(study.name)
+        self._ids: dict[int, int] = {}
 
-    def suggest(self) -> dict[str, Any]:
-        """Ask the sampler for parameters, as a new trial of the Optuna study.
-
-        Returns:
-            ``number`` of the new trial and its ``parameters``.
-        """
+    def suggest(self) -> Suggestion:
+        """Ask the sampler for parameters, as a new trial of the Optuna study."""
         trial = self.optuna.ask(fixed_distributions=self._space)
-        return {"number": trial.number, "parameters": trial.params}
+        return Suggestion(trial.number, trial.params)
+
+    def suggest_again(self, number: int) -> Suggestion:
+        """Finish a suggestion that the driver's end cut short; what was stored of it stays."""
+        trial = optuna.trial.Trial(self.optuna, self._id(number))
+        for name, distribution in self._space.items():
+            if isinstance(distribution, CategoricalDistribution):
+                trial.suggest_categorical(name, distribution.choices)
+            elif isinstance(distribution, FloatDistribution):
+                trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+            else:
+                trial.suggest_int(name, distribution.low, distribution.high)
+        return Suggestion(number, trial.params)
 
     def accept(self, number: int, proposal: Proposal) -> TrialRecord:
         """Note what a suggested trial is."""
-        trial = self._trial(number)
         for name, value in proposal.attributes().items():
-            trial.set_user_attr(name, value)
+            self._note(number, name, value)
         return TrialRecord(number=number, proposal=proposal)
 
     def repeat(self, number: int, original: TrialRecord) -> None:
         """Answer a suggested trial that repeats an earlier one from the record."""
-        self._trial(number).set_user_attr("repeats", original.number)
-        last = original.rungs[-1] if original.rungs else None
-        if original.status == "complete" and last is not None and math.isfinite(last.score):
-            self.optuna.tell(number, last.score)
+        self._note(number, "repeats", original.number)
+        if original.status == "complete" and math.isfinite(original.score):
+            self.optuna.tell(number, original.score)
         else:
             self.optuna.tell(number, state=TrialState.FAIL)
 
     def add(self, proposal: Proposal) -> TrialRecord:
         """Add a trial that no sampler suggested (a baseline, a confirmation)."""
         values = dict(proposal.hyperparameters)
-        distributions = {name: self._space[name] for name in values}
         if "target" in self._space:
             values["target"] = proposal.target
-            distributions["target"] = self._space["target"]
         if proposal.sequence in self._study.space:
-            encoded = encode_sequence(proposal.sequence, self._study.space.max_length)
-            values |= encoded
-            distributions |= {name: self._space[name] for name in encoded}
-        self.optuna.add_trial(
+            values |= encode_sequence(proposal.sequence, self._study.space.max_length)
+        trial_id = self._storage.create_new_trial(
+            self._study_id,
             optuna.trial.create_trial(
                 state=TrialState.RUNNING,
                 params=values,
-                distributions=distributions,
+                distributions={name: self._space[name] for name in values},
                 user_attrs=proposal.attributes(),
-            )
+            ),
         )
-        number = self.optuna.get_trials(deepcopy=False)[-1].number
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._ids[number] = trial_id
         return TrialRecord(number=number, proposal=proposal)
 
     def start(self, record: TrialRecord) -> None:
         """Note that a trial runs for the first time."""
         if record.started_at is None:
-            record.started_at = now()
-            self._trial(record.number).set_user_attr("started_at", record.started_at.isoformat())
+            record.started_at = self.clock()
+            self._note(record.number, "started_at", record.started_at.isoformat())
 
     def stage(self, record: TrialRecord, report: StageReport) -> None:
         """Note that a trial has a further stage."""
+        self._note(record.number, f"stage:{len(record.stages)}", report.to_json())
         record.stages.append(report)
-        self._trial(record.number).set_user_attr(
-            f"stage:{len(record.stages) - 1}", report.to_json()
-        )
 
     def rung(self, record: TrialRecord, report: RungReport) -> None:
-        """Note what a trial scored at a rung, and what was decided there so far."""
-        trial = self._trial(record.number)
-        trial.set_user_attr(f"rung:{report.rung}", report.to_json())
+        """Note what a trial scored at a rung."""
+        self._note(record.number, f"rung:{report.rung}", report.to_json())
         record.rungs.append(report)
-        trial.report(report.score, report.rung)
+        self._storage.set_trial_intermediate_value(
+            self._id(record.number), report.rung, report.score
+        )
 
     def decide(self, record: TrialRecord, rung: int, decision: str) -> None:
         """Note a decision at a rung, replacing an earlier ``pause``."""
         if record.decisions.get(rung) != decision:
+            self._note(record.number, f"decision:{rung}", decision)
             record.decisions[rung] = decision
-            self._trial(record.number).set_user_attr(f"decision:{rung}", decision)
 
     def finish(self, record: TrialRecord, status: str, error: str = "") -> None:
-        """Tell Optuna a trial's last state."""
-        record.status, record.error, record.finished_at = status, error, now()
-        if error:
-            self._trial(record.number).set_user_attr("error", error)
-        self._trial(record.number).set_user_attr("finished_at", record.finished_at.isoformat())
-        score = record.score
-        if status == "complete" and math.isfinite(score):
-            self.optuna.tell(record.number, score)
-        else:
-            self.optuna.tell(record.number, state=_FINAL_STATES[status])
+        """Note a trial's last state and tell it to Optuna.
+
+        Args:
+            record: The trial.
+            status: ``complete``, ``pruned`` or ``failed``.
+            error: What failed, one line.
+        """
+        at = self.clock()
+        self._note(
+            record.number, "finish", {"status": status, "error": error, "at": at.isoformat()}
+        )
+        record.status, record.error, record.finished_at = status, error, at
+        self._tell(record)
 
     def load(self) -> list[TrialRecord]:
-        """Rebuild every trial from the storage, in the order they were asked.
-
-        A trial that was suggested and never noted (the driver died in between) is told FAILED: it
-        had not begun, and the sampler suggests in its place.
-        """
-        records = []
-        for trial in self.optuna.get_trials(deepcopy=False):
-            if "sequence" not in trial.user_attrs:
-                if trial.state == TrialState.RUNNING:
-                    self.optuna.tell(trial.number, state=TrialState.FAIL)
-                continue
-            records.append(_record(trial))
-        return records
-
-    def _trial(self, number: int) -> optuna.trial.Trial:
+        """Read every trial, in the order they were asked; nothing is written."""
         trials = self.optuna.get_trials(deepcopy=False)
-        return optuna.trial.Trial(self.optuna, trials[number]._trial_id)
+        return [_record(trial) for trial in trials if "sequence" in trial.user_attrs]
+
+    def rebuild(self) -> Rebuilt:
+        """Read every trial back and make up for what a killed driver left undone.
+
+        A rung that was noted without its intermediate value gets it, a trial whose last state was
+        noted and not told is told.
+        """
+        records: list[TrialRecord] = []
+        unnoted: list[int] = []
+        unanswered: dict[int, int] = {}
+        num_repeats = 0
+        for trial in self.optuna.get_trials(deepcopy=False):
+            is_open = not trial.state.is_finished()
+            if "sequence" in trial.user_attrs:
+                record = _record(trial)
+                records.append(record)
+                if record.proposal.phase == "search":
+                    num_repeats = 0
+                if is_open:
+                    self._make_up(trial, record)
+            elif "repeats" in trial.user_attrs:
+                num_repeats += 1
+                if is_open:
+                    unanswered[trial.number] = trial.user_attrs["repeats"]
+            elif is_open:
+                unnoted.append(trial.number)
+        by_number = {record.number: record for record in records}
+        for number, original in unanswered.items():
+            self.repeat(number, by_number[original])
+        return Rebuilt(records, unnoted, num_repeats)
+
+    def _make_up(self, trial: FrozenTrial, record: TrialRecord) -> None:
+        for report in record.rungs:
+            if report.rung not in trial.intermediate_values:
+                self._storage.set_trial_intermediate_value(
+                    self._id(record.number), report.rung, report.score
+                )
+        if record.is_final:
+            self._tell(record)
+
+    def _tell(self, record: TrialRecord) -> None:
+        if record.status == "complete":
+            self.optuna.tell(record.number, record.score)
+        else:
+            self.optuna.tell(record.number, state=_FINAL_STATES[record.status])
+
+    def _note(self, number: int, name: str, value: Any) -> None:
+        self._storage.set_trial_user_attr(self._id(number), name, value)
+
+    def _id(self, number: int) -> int:
+        """Return the storage's own identity of a trial."""
+        if number not in self._ids:
+            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+        return self._ids[number]
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:
+    """Read a trial back; one that is not final is ``paused`` or ``waiting``."""
     attributes = trial.user_attrs
     record = TrialRecord(number=trial.number, proposal=Proposal.from_attributes(attributes))
-    record.stages = [StageReport(**attributes[key]) for key in _numbered(attributes, "stage")]
-    record.rungs = [RungReport.from_json(attributes[key]) for key in _numbered(attributes, "rung")]
-    record.decisions = {
-        int(key.removeprefix("decision:")): attributes[key]
-        for key in _numbered(attributes, "decision")
-    }
-    record.error = attributes.get("error", "")
+    record.stages = [StageReport(**data) for data in _numbered(attributes, "stage").values()]
+    record.rungs = [RungReport.from_json(data) for data in _numbered(attributes, "rung").values()]
+    record.decisions = _numbered(attributes, "decision")
     record.started_at = _time(attributes.get("started_at"))
-    record.finished_at = _time(attributes.get("finished_at"))
-    by_state: dict[TrialState, str] = {state: name for name, state in _FINAL_STATES.items()}
-    record.status = by_state.get(trial.state, "paused" if record.rungs else "waiting")
+    finish = attributes.get("finish", {})
+    record.error = finish.get("error", "")
+    record.finished_at = _time(finish.get("at"))
+    paused = record.rungs and record.decisions.get(record.rungs[-1].rung) == "pause"
+    record.status = (
+        _STATUSES.get(trial.state) or finish.get("status") or ("paused" if paused else "waiting")
+    )
     return record
 
 
-def _numbered(attributes: dict[str, Any], kind: str) -> list[str]:
+def _numbered(attributes: Mapping[str, Any], kind: str) -> dict[int, Any]:
+    """Return the attributes ``<kind>:<number>`` by number, rising."""
     prefix = f"{kind}:"
-    keys = [key for key in attributes if key.startswith(prefix)]
-    order: Callable[[str], int] = lambda key: int(key.removeprefix(prefix))  # noqa: E731
-    return sorted(keys, key=order)
+    found = {
+        int(key.removeprefix(prefix)): value
+        for key, value in attributes.items()
+        if key.startswith(prefix)
+    }
+    return dict(sorted(found.items()))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from ray.exceptions import RayActorError, RayTaskError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from search.coordinator import Action, Coordinator, Progress
+from search.coordinator import Action, Coordinator
+from search.roster import Progress
 from search.trials import StageReport
 
 _ACTIONS: dict[Action, str] = {
@@ -80,6 +82,7 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         super().__init__()
         self._coordinator = coordinator
         self._ray_trials: dict[int, Trial] = {}
+        self._to_end: set[int] = set()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which Ray trial is which."""
@@ -87,29 +90,32 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report an event; return Ray's word for the action."""
-        event = json.loads(
-            result["event"]
-        )  # Ray flattens nested results, a string it leaves alone.
+        # Ray flattens nested results; a string it leaves alone.
+        event = json.loads(result["event"])
         number = _number(trial)
+        action: Action
         match event.pop("kind"):
             case "stage":
-                return _ACTIONS[self._coordinator.on_stage(number, StageReport(**event))]
+                action = self._coordinator.on_stage(number, StageReport(**event))
             case "rung":
-                action = _ACTIONS[self._coordinator.on_rung(number, event)]
+                action = self._coordinator.on_rung(number, event)
                 self._end_settled(tune_controller)
-                return action
             case _:
                 self._coordinator.on_failure(number, event["error"])
-                return TrialScheduler.STOP
+                action = "stop"
+        return _ACTIONS[action]
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Report a trial that Ray has given up on."""
-        error = trial.get_pickled_error() or trial.get_error() or "its process died"
-        first = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown error"
-        self._coordinator.on_failure(_number(trial), first)
+        """Report a trial that Ray has given up on; Ray calls this before it tries again, too."""
+        if trial.status == Trial.RUNNING and trial.should_recover():
+            return
+        error = trial.get_pickled_error() or trial.get_error()
+        self._coordinator.on_failure(_number(trial), describe_error(error))
+        self._ray_trials.pop(_number(trial), None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """Do nothing: a trial ends by the coordinator's word alone."""
+        """Forget a Ray trial: it has ended, by the coordinator's word."""
+        self._ray_trials.pop(_number(trial), None)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         """Do nothing: a paused trial is removed by the coordinator's word alone."""
@@ -136,8 +142,13 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
 
     def _end_settled(self, tune_controller: Any) -> None:
         """End the Ray trials of trials that were decided while they were paused."""
-        for number, trial in self._ray_trials.items():
-            if trial.status == Trial.PAUSED and self._coordinator.progress(number).record.is_final:
+        self._to_end.update(self._coordinator.take_settled())
+        for number in sorted(self._to_end):
+            trial = self._ray_trials.get(number)
+            if trial is None:
+                self._to_end.discard(number)  # Settled before Ray knew it: an interrupted run's.
+            elif trial.status == Trial.PAUSED:
+                self._to_end.discard(number)
                 tune_controller.stop_trial(trial)
 
 
@@ -163,6 +174,19 @@ def trial_config(progress: Progress) -> dict[str, Any]:
         "stages_done": len(progress.record.stages),
         "rungs_done": len(progress.record.rungs),
     }
+
+
+def describe_error(error: Exception | None) -> str:
+    """Say in one line why Ray gave a trial up: the cause, without the traceback."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, RayActorError):
+        return "a worker process of the trial died (killed, out of memory, or its node was lost)"
+    lines = [line.strip() for line in str(cause or "").splitlines() if line.strip()]
+    if not lines:
+        return "unknown error" if cause is None else type(cause).__name__
+    if cause is error and len(lines) > 1:
+        return lines[-1]  # The text of a traceback ends with the error itself.
+    return f"{type(cause).__name__}: {lines[0]}"
 
 
 def _number(trial: Trial) -> int:

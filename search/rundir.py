@@ -102,7 +102,7 @@ class RunDirectory:
         temporary.write_text(
             yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )
-        os.replace(temporary, self.study_file)
+        temporary.replace(self.study_file)
         return resolved
 
     def read(self) -> tuple[Study, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,6 @@ _TYPES = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-
-
-_ID = str if TABLES["trials"][0].kind == "string" else int
 
 
 def rows(records: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
@@ -74,14 +70,10 @@ def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:
                 *((name, pa.array([row.get(name) for row in content]).type) for name in further),
             ]
         )
-        content = [
-            {**row, "trial_id": _ID(row["trial_id"])} if "trial_id" in row else row
-            for row in content
-        ]
         path = folder / f"{table}.parquet"
         temporary = path.with_suffix(".tmp")
         parquet.write_table(pa.Table.from_pylist(content, schema=schema), temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from search.ledger import encode_sequence
+from search.encoding import encode_sequence, search_space
 from spaces.sequences import Sequence
 from spaces.study import Study
 
@@ -54,8 +54,6 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Return the whole canonical encoding: everything is chosen together."""
-        from search.ledger import search_space
-
         return search_space(self.study)
 
     def sample_relative(
@@ -111,9 +109,9 @@ def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     """Draw uniformly (log-uniformly where the distribution is logarithmic)."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(rng.integers(len(distribution.choices)))]
-    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    low, high = distribution.low, distribution.high
     if isinstance(distribution, optuna.distributions.IntDistribution):
         return int(rng.integers(low, high + 1))
-    if distribution.log:  # type: ignore[attr-defined]
+    if distribution.log:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
     return float(rng.uniform(low, high))
