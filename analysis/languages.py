@@ -26,7 +26,7 @@ _SET = ["split", "metric", "selected_on", "language"]
 
 
 def language_scores(run: Run, target: str, sequence: str | None = None) -> pd.DataFrame:
-    """Return the scores of a sequence in every language, split and metric.
+    """Return the scores of a sequence in every language, split and headline metric.
 
     Args:
         run: The run.
@@ -49,7 +49,7 @@ def language_scores(run: Run, target: str, sequence: str | None = None) -> pd.Da
             return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
         sequence = str(ranked.iloc[0])
     seeds = seed_scores(run.trials[run.trials["target"] == target])
-    last = _last_rung(run.scores)
+    last = _last_rung(run.scores[run.scores["headline"]])
     own = _means(last, seeds.loc[seeds["sequence"] == sequence, "trial_id"])
     none = _means(last, seeds.loc[seeds["sequence"] == "", "trial_id"])
     joined = own.merge(none[[*_SET, "score"]], on=_SET, how="left", suffixes=("", "_none"))

@@ -74,6 +74,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("value", "float64", "points", "Score from 0 to 100."),
         Column("num_examples", "int64", "examples", "Size of the evaluation set."),
         Column("selected_on", "bool", "", "Whether the search chose by this score."),
+        Column("headline", "bool", "", "Whether the task's score is made of this metric."),
     ),
     "stages": (
         Column("fingerprint", "string", "", "Identity of the checkpoint."),

@@ -47,6 +47,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "value": 50.0,
         "num_examples": 100,
         "selected_on": False,
+        "headline": True,
     },
     "stages": {
         "fingerprint": "f0",

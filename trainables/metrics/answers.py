@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from spaces.errors import InputError
-from trainables.metrics.base import Values, check_ids, percent
+from trainables.metrics.base import Metric, Values, check_ids, percent
 
 Normalise = Callable[[str], list[str]]
 
@@ -94,15 +94,13 @@ def _score(predicted: str, golds: Sequence[str], normalise: Normalise) -> tuple[
     return exact, max(token_f1(tokens, option) for option in options)
 
 
-def _primary(values: Mapping[str, float]) -> float:
-    return (values["exact_match"] + values["f1"]) / 2
-
-
-class Squad:
+class Squad(Metric):
     """Exact match and F1 of SQuAD 1.1, which XTREME applies to every language of XQuAD and TyDi QA.
 
     Predictions for unknown ids are ignored, as the official script does.
     """
+
+    headline = ("exact_match", "f1")
 
     def compute(
         self,
@@ -117,13 +115,11 @@ class Squad:
         """
         return _mean(predictions, golds, squad_tokens)
 
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the mean of exact match and F1."""
-        return _primary(values)
 
-
-class Mlqa:
+class Mlqa(Metric):
     """Exact match and F1 under MLQA's own normalisation."""
+
+    headline = ("exact_match", "f1")
 
     def compute(
         self,
@@ -137,10 +133,6 @@ class Mlqa:
             InputError: No golds, or a question without any.
         """
         return _mean(predictions, golds, lambda text: mlqa_tokens(text, language))
-
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the mean of exact match and F1."""
-        return _primary(values)
 
 
 def _mean(
@@ -157,11 +149,13 @@ def _mean(
     return {"exact_match": percent(exact, len(golds)), "f1": percent(f1, len(golds))}
 
 
-class SquadV2:
+class SquadV2(Metric):
     """Exact match and F1 of SQuAD 2.0: an empty gold wants an empty answer.
 
     Source: Rajpurkar et al., arXiv:1806.03822.
     """
+
+    headline = ("exact_match", "f1")
 
     def compute(
         self,
@@ -190,10 +184,6 @@ class SquadV2:
             if scores[side]:
                 values |= _named(name, scores[side])
         return values
-
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the mean of exact match and F1 over all questions."""
-        return _primary(values)
 
 
 def _named(prefix: str, scores: list[tuple[float, float]]) -> Values:

@@ -17,7 +17,12 @@ class Metric(Protocol):
     sequence of tags; question answering, the answer's text, against a sequence of gold texts;
     multiple choice, the index of the choice; retrieval, candidate ids with the best first, against
     the ids of the right candidates.
+
+    Attributes:
+        headline: The values whose plain mean is the task's score; others are there to be looked at.
     """
+
+    headline: tuple[str, ...]
 
     def compute(
         self, predictions: Mapping[str, Any], golds: Mapping[str, Any], language: str
@@ -38,8 +43,8 @@ class Metric(Protocol):
         ...
 
     def primary(self, values: Mapping[str, float]) -> float:
-        """Return the one figure that counts, 0 to 100."""
-        ...
+        """Return the one figure that counts, 0 to 100: the mean of the headline values."""
+        return sum(values[name] for name in self.headline) / len(self.headline)
 
 
 def check_ids(predictions: Mapping[str, Any], golds: Mapping[str, Any]) -> None:

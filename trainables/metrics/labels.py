@@ -6,13 +6,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 from spaces.errors import InputError
-from trainables.metrics.base import Values, check_ids, percent
+from trainables.metrics.base import Metric, Values, check_ids, percent
 
 OUTSIDE = "O"
 
 
-class Accuracy:
+class Accuracy(Metric):
     """Share of records whose label, or choice, is right."""
+
+    headline = ("accuracy",)
 
     def compute(
         self,
@@ -25,13 +27,11 @@ class Accuracy:
         right = sum(key in predictions and predictions[key] == gold for key, gold in golds.items())
         return {"accuracy": percent(right, len(golds))}
 
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the accuracy."""
-        return values["accuracy"]
 
-
-class TokenAccuracy:
+class TokenAccuracy(Metric):
     """Share of tokens whose tag is right; tokens without a prediction are wrong."""
+
+    headline = ("accuracy",)
 
     def compute(
         self,
@@ -43,12 +43,8 @@ class TokenAccuracy:
         check_ids(predictions, golds)
         return {"accuracy": token_accuracy(predictions, golds)}
 
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the accuracy."""
-        return values["accuracy"]
 
-
-class SeqevalF1:
+class SeqevalF1(Metric):
     """Entity-level F1 as XTREME computes it, for entities and for parts of speech alike.
 
     Over parts of speech an entity is a run of equal tags, which is what ``seqeval`` makes of tags
@@ -56,6 +52,8 @@ class SeqevalF1:
     off such tags, so that CCONJ and SCONJ fall together; they are told apart here, as they were by
     the ``seqeval`` 0.0.12 of XTREME's own figures.
     """
+
+    headline = ("f1",)
 
     def compute(
         self,
@@ -92,10 +90,6 @@ class SeqevalF1:
                 )
             }
         return scores | {"accuracy": token_accuracy(predictions, golds)}
-
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the F1."""
-        return values["f1"]
 
 
 def token_accuracy(

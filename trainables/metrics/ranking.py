@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trainables.metrics.base import Values, check_ids, percent
+from trainables.metrics.base import Metric, Values, check_ids, percent
 
 Ranked = Sequence[str | tuple[str, float]]
 
 
-class RetrievalAccuracy:
+class RetrievalAccuracy(Metric):
     """Share of queries whose first candidate is right (Tatoeba)."""
+
+    headline = ("accuracy",)
 
     def compute(
         self,
@@ -31,13 +33,9 @@ class RetrievalAccuracy:
             right += bool(ranked) and _identifier(ranked[0]) in gold
         return {"accuracy": percent(right, len(golds))}
 
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the accuracy."""
-        return values["accuracy"]
-
 
 @dataclass(frozen=True, slots=True)
-class MeanAveragePrecision:
+class MeanAveragePrecision(Metric):
     """Mean average precision over the first ``depth`` candidates (XTREME-R).
 
     With one right candidate a query, as in Mewsli-X, it is the mean reciprocal rank cut at
@@ -45,6 +43,8 @@ class MeanAveragePrecision:
 
     Source: Ruder et al., arXiv:2104.07412; Roy et al., arXiv:2004.05484 (LAReQA).
     """
+
+    headline = ("map",)
 
     depth: int = 20
 
@@ -67,13 +67,9 @@ class MeanAveragePrecision:
             total += precisions / min(len(right), self.depth) if right else 0.0
         return {"map": percent(total, len(golds))}
 
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the mean average precision."""
-        return values["map"]
-
 
 @dataclass(frozen=True, slots=True)
-class BuccF1:
+class BuccF1(Metric):
     """F1 of the pairs mined from two corpora; a query may have no translation.
 
     Each query's first candidate is a pair. Where scores are given, pairs below the threshold are
@@ -81,6 +77,8 @@ class BuccF1:
     the dev split alone. Fix it there and use it on the test split:
     ``BuccF1(best_threshold(dev_predictions, dev_golds))``.
     """
+
+    headline = ("f1",)
 
     threshold: float | None = None
 
@@ -107,10 +105,6 @@ class BuccF1:
             "precision": percent(right, len(mined)),
             "recall": percent(right, num_gold),
         }
-
-    def primary(self, values: Mapping[str, float]) -> float:
-        """Return the F1."""
-        return values["f1"]
 
 
 def best_threshold(predictions: Mapping[str, Ranked], golds: Mapping[str, Sequence[str]]) -> float:
