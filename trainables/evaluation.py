@@ -14,9 +14,9 @@ from spaces.errors import InputError
 from spaces.tasks import Task
 from trainables.batches import collate
 from trainables.engine import Engine
+from trainables.evaluation_plan import EvaluationSet
 from trainables.formats import FORMATS
 from trainables.formats.base import Feature
-from trainables.evaluation_plan import EvaluationSet
 from trainables.inputs import TaskInputs
 from trainables.metrics import METRICS, gold_labels
 
@@ -31,6 +31,7 @@ class Score:
     value: float
     num_examples: int
     selected_on: bool
+    headline: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as JSON-able data."""
@@ -137,10 +138,18 @@ def _score_set(
         inputs.encoding(target),
     )
     golds = gold_labels(records)
-    values = METRICS[task.metric].compute(predictions, golds, chosen.language)
+    metric = METRICS[task.metric]
     return [
-        Score(chosen.language, chosen.split, metric, float(value), len(golds), selected_on)
-        for metric, value in values.items()
+        Score(
+            chosen.language,
+            chosen.split,
+            name,
+            float(value),
+            len(golds),
+            selected_on,
+            headline=name in metric.headline,
+        )
+        for name, value in metric.compute(predictions, golds, chosen.language).items()
     ]
 
 
