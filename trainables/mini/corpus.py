@@ -69,15 +69,15 @@ def _passage(chance: Chance, language: str) -> str:
     event = draw_event(chance)
     said = realise(language, event, _style(chance))
     texts = [text_of(said)]
-    kind = chance.number(6)
+    kind = chance.number(8)
     if kind in (1, 2):
         texts.append(text_of(realise(language, event, _style(chance))))
-    elif kind in (3, 4):
+    elif kind in (3, 4, 5, 6):
         role = chance.pick(askable(event))
-        question = realise(language, event, replace(_style(chance), asked=role))
+        question = text_of(realise(language, event, replace(_style(chance), asked=role)))
         answer = " ".join(word.text for word in said if word.role == role)
-        texts += [text_of(question), f"{answer}."]
-    elif kind == 5:
+        texts = [question, *texts] if kind < 5 else [*texts, question, f"{answer}."]
+    elif kind == 7:
         texts.append(text_of(realise(language, draw_event(chance), _style(chance))))
     return " ".join(texts)
 

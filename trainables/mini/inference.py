@@ -63,18 +63,17 @@ def paraphrase(key: tuple[str, str], language: str, size: int) -> Iterator[Class
         label = chance.pick(("same", "different"))
         changes = (_swap_roles, _other_verb, _other_detail) if label == "different" else (_nothing,)
         event, other = _changed(chance, changes, negation=0.1)
-        first = chance.below(0.5)
-        reworded = Style(passive=not first if event.patient else first, synonyms=chance.below(0.5))
+        reworded = Style(passive=chance.below(0.3), synonyms=chance.below(0.5))
         yield ClassificationRecord(
             id=str(index),
-            text=text_of(realise(language, event, Style(passive=first))),
+            text=text_of(realise(language, event)),
             text_pair=text_of(realise(language, other, reworded)),
             label=label,
         )
 
 
 def _style(chance: Chance) -> Style:
-    return Style(passive=chance.below(0.35), synonyms=chance.below(0.3))
+    return Style(passive=chance.below(0.15), synonyms=chance.below(0.15))
 
 
 def _changed(
@@ -82,7 +81,7 @@ def _changed(
 ) -> tuple[Event, Event]:
     """Draw events until one admits the change drawn for it."""
     while True:
-        event = draw_event(chance, negation=negation, place=0.5, time=0.5)
+        event = draw_event(chance, negation=negation, place=0.4, time=0.4)
         other = chance.pick(changes)(chance, event)
         if other is not None:
             return event, other
@@ -188,8 +187,9 @@ def _other_thing(chance: Chance, draw: Callable[[Chance], Thing], taken: Thing) 
     return thing
 
 
+# A change named twice is drawn twice as often.
 CHANGES: dict[str, tuple[Change, ...]] = {
-    "entailment": (_nothing, _leave_out, _generalise, _drop_property),
-    "neutral": (_add_detail, _other_agent, _swap_roles, _other_verb),
-    "contradiction": (_negate, _other_detail, _opposite),
+    "entailment": (_nothing, _leave_out, _leave_out, _generalise, _drop_property),
+    "neutral": (_add_detail, _add_detail, _other_agent, _other_verb, _swap_roles),
+    "contradiction": (_negate, _negate, _negate, _other_detail, _opposite),
 }

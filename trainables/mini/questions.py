@@ -27,7 +27,7 @@ def questions(
     for index in range(size):
         chance = Chance(*key, index)
         events = _two_events(chance)
-        styles = [Style(passive=chance.below(0.3)) for _ in events]
+        styles = [Style(passive=chance.below(0.15)) for _ in events]
         about = chance.number(2)
         role = chance.pick(askable(events[about]))
         asked = events[about]
@@ -35,7 +35,7 @@ def questions(
         if missing:
             asked, role = _untold(chance, events, about, role)
         asked = _shortened(chance, asked, role)
-        style = Style(passive=chance.below(0.3), synonyms=chance.below(0.3), asked=role)
+        style = Style(passive=chance.below(0.15), synonyms=chance.below(0.15), asked=role)
         sentences = [
             realise(language, event, how) for event, how in zip(events, styles, strict=True)
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from spaces.errors import InputError, UnknownNameError
 from trainables.mini.completion import completions
 from trainables.mini.corpus import raw_text, translations
 from trainables.mini.inference import entailment, paraphrase
@@ -30,10 +31,11 @@ TASKS: dict[str, Generator] = {
     "mini_xqa": questions,
     "mini_tatoeba": translations,
 }
+SPLITS = ("train", "dev", "test")
 TARGETS = frozenset({"mini_pos", "mini_ner", "mini_xnli", "mini_xqa", "mini_tatoeba"})
 # Targets are poor in labelled data, as they are in earnest: what else a model can do then matters.
-TRAIN_SIZE = 3000
-TARGET_TRAIN_SIZE = 800
+TRAIN_SIZE = 8000
+TARGET_TRAIN_SIZE = 2000
 EVALUATION_SIZE = 240
 RETRIEVAL_SIZE = 200
 
@@ -48,25 +50,27 @@ def records(task: str, split: str, language: str) -> list[Record]:
             text, which every language has.
 
     Raises:
-        ValueError: No such task, split or language, or no such split in that language.
+        UnknownNameError: No such task, split or language.
+        InputError: No such split in that language.
 
     Examples:
         >>> records("mini_xqa", "dev", "en")[0].question.endswith("?")
         True
     """
-    if task not in TASKS:
-        raise ValueError(f"mini has no task {task!r}. It has {', '.join(TASKS)}.")
-    if split not in ("train", "dev", "test"):
-        raise ValueError(f"mini has no split {split!r}. It has train, dev and test.")
-    if language not in LANGUAGES:
-        raise ValueError(f"mini has no language {language!r}. It has {', '.join(LANGUAGES)}.")
+    for kind, name, known in (
+        ("task of mini", task, TASKS),
+        ("split", split, SPLITS),
+        ("language of mini", language, LANGUAGES),
+    ):
+        if name not in known:
+            raise UnknownNameError(kind, name, known)
     size = EVALUATION_SIZE
     if task == "mini_tatoeba":
         if split == "train" or language == "en":
-            raise ValueError("mini_tatoeba has dev and test in every language but 'en'.")
+            raise InputError("mini_tatoeba has dev and test in every language but 'en'.")
         size = RETRIEVAL_SIZE
     elif split == "train":
         if language != "en" and task != "mini_mlm":
-            raise ValueError(f"{task} has training data in 'en' only, not in {language!r}.")
+            raise InputError(f"{task} has training data in 'en' only, not in {language!r}.")
         size = TARGET_TRAIN_SIZE if task in TARGETS else TRAIN_SIZE
     return list(TASKS[task]((task, split), language, size))

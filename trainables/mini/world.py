@@ -16,35 +16,33 @@ Tense = Literal["past", "present", "future"]
 NameKind = Literal["PER", "ORG", "LOC"]
 
 MEMBERS: dict[Kind, tuple[str, ...]] = {
-    "worker": ("baker", "teacher", "doctor", "farmer", "painter", "sailor"),
-    "animal": ("dog", "horse", "goat", "bird"),
-    "vehicle": ("cart", "boat", "truck"),
-    "snack": ("apple", "cake", "carrot"),
-    "tool": ("hammer", "ladder", "bucket"),
-    "site": ("garden", "market", "forest", "harbor", "school"),
+    "worker": ("baker", "teacher", "doctor", "farmer", "sailor"),
+    "animal": ("dog", "horse", "bird"),
+    "vehicle": ("cart", "boat"),
+    "snack": ("apple", "cake"),
+    "tool": ("hammer", "ladder"),
+    "site": ("garden", "market", "forest", "harbor"),
 }
 KIND_OF: dict[str, Kind] = {noun: kind for kind, nouns in MEMBERS.items() for noun in nouns}
 ANIMATE: tuple[str, ...] = MEMBERS["worker"] + MEMBERS["animal"]
 OBJECTS: tuple[str, ...] = MEMBERS["vehicle"] + MEMBERS["snack"] + MEMBERS["tool"]
 
-ANTONYM = {
-    "big": "small", "clean": "dirty", "new": "old", "happy": "sad", "strong": "tired",
-}  # fmt: skip
+ANTONYM = {"big": "small", "clean": "dirty", "happy": "sad", "strong": "tired"}
 ANTONYM |= {second: first for first, second in ANTONYM.items()}
-ADJECTIVES: tuple[str, ...] = (*ANTONYM, "red", "green")
+ADJECTIVES: tuple[str, ...] = tuple(ANTONYM)
 
-INTRANSITIVE = ("laugh", "wait", "work", "rest")
-SOCIAL = ("help", "follow", "thank", "watch")
-MANUAL = ("push", "wash", "paint", "repair")
-GIVING = ("hand", "show", "offer", "mail")
+INTRANSITIVE = ("laugh", "wait", "work")
+SOCIAL = ("help", "follow", "thank")
+MANUAL = ("push", "wash", "want")
+GIVING = ("hand", "show", "mail")
 VERBS: tuple[str, ...] = INTRANSITIVE + SOCIAL + MANUAL + GIVING
 ALIKE: dict[str, tuple[str, ...]] = {
     verb: group for group in (INTRANSITIVE, SOCIAL, MANUAL, GIVING) for verb in group
 }
 
 SYNONYM = {
-    "push": "shove", "help": "assist", "repair": "fix", "watch": "observe", "mail": "post",
-    "big": "large", "happy": "glad", "truck": "lorry", "boat": "ship", "forest": "wood",
+    "push": "shove", "help": "assist", "mail": "post", "big": "large", "happy": "glad",
+    "boat": "ship", "forest": "wood",
 }  # fmt: skip
 
 TIMES: dict[str, Tense] = {
@@ -52,22 +50,21 @@ TIMES: dict[str, Tense] = {
     "tomorrow": "future", "soon": "future",
 }  # fmt: skip
 ARTICLES = ("the", "a")
-NUMBERS = ("two", "three", "seven", "many")
+NUMBERS = ("two", "three", "many")
 
-GIVEN = ("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Henri", "Irena", "Jonas")
+GIVEN = ("Anna", "Boris", "Clara", "David", "Elena", "Felix")
 # A family name alone is a person, in a place it is a town, before a company word a company: which
 # it is has to be read from the sentence.
-FAMILY = ("Berg", "Lund", "Moran", "Kaspar", "Ritter", "Solano", "Tarkin", "Velden")
-TOWNS = ("Oslo", "Lima", "Quito", "Riga", "Turin", "Cairo")
-COMPANIES = ("Nordex", "Polyco", "Ferrum")
+FAMILY = ("Berg", "Lund", "Moran", "Kaspar", "Ritter", "Solano")
+TOWNS = ("Oslo", "Lima", "Riga", "Turin")
+COMPANIES = ("Nordex", "Ferrum")
 COMPANY_WORDS = ("bank", "museum", "press")
 TOWN_WORDS = ("port", "new")
 
 # What follows from an event: the thing that changes, and its state afterwards.
 OUTCOME: dict[str, tuple[Literal["agent", "patient"], str]] = {
-    "laugh": ("agent", "happy"), "work": ("agent", "tired"), "rest": ("agent", "strong"),
-    "help": ("patient", "happy"), "thank": ("patient", "happy"),
-    "wash": ("patient", "clean"), "paint": ("patient", "clean"), "repair": ("patient", "new"),
+    "laugh": ("agent", "happy"), "work": ("agent", "tired"), "help": ("patient", "happy"),
+    "thank": ("patient", "happy"), "wash": ("patient", "clean"),
 }  # fmt: skip
 
 

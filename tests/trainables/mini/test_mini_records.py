@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 
+from spaces.errors import InputError, UnknownNameError
 from spaces.tasks import load_catalogue
 from trainables.mini import LANGUAGES, TASKS, corpus, records
 from trainables.records import ChoiceRecord, ClassificationRecord, QuestionRecord, TaggingRecord
@@ -49,7 +50,7 @@ def test_splits_hold_records_of_the_format_with_unique_ids(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_targets_have_english_like_training_data_only(name):
-    with pytest.raises(ValueError, match="en"):
+    with pytest.raises(InputError, match="'en'"):
         records(name, "train", "agg")
 
 
@@ -172,7 +173,7 @@ def test_the_noise_has_nothing_to_learn():
     [("mini_nli", "dev", "en"), ("mini_pos", "validation", "en"), ("mini_pos", "dev", "de")],
 )
 def test_unknown_names_are_refused_by_name(task, split, language):
-    with pytest.raises(ValueError, match="mini has no"):
+    with pytest.raises(UnknownNameError, match="unknown"):
         records(task, split, language)
 
 
