@@ -23,6 +23,7 @@ from search.samplers import make_sampler
 from search.tables import write_tables
 from search.view import LiveView
 from spaces.errors import InputError, TaskorderError
+from spaces.hyperparameters import Distribution
 from spaces.study import Study
 from trainables.preparation import SCRATCH, Preparation, check_data, free_gpus, prepare
 from trainables.session_config import SessionConfig
@@ -115,12 +116,31 @@ def _check_resources(study: Study, address: str | None) -> None:
             f"resources: a trial needs {wanted:g} GPUs, this machine has {gpus}. Lower "
             "resources.gpus_per_worker (0 trains on CPUs), or join a cluster with --address."
         )
-    batch, workers = study.training.batch_size, resources.workers_per_trial
-    if batch % workers:
-        raise InputError(
-            f"training.batch_size: {batch} does not divide over {workers} workers. "
-            "Use a multiple of resources.workers_per_trial."
-        )
+    _check_batch_sizes(study)
+
+
+def _check_batch_sizes(study: Study) -> None:
+    workers = study.resources.workers_per_trial
+    given: dict[str, Any] = {
+        "training.batch_size": study.training.batch_size,
+        "training.stage.batch_size": study.training.stage.batch_size,
+        "training.target.batch_size": study.training.target.batch_size,
+    }
+    for name, spec in study.hyperparameters.items():
+        if name.endswith(".batch_size"):
+            given[f"hyperparameters.{name}"] = spec
+    for name, value in given.items():
+        if isinstance(value, Distribution) and value.choice is None and workers > 1:
+            raise InputError(
+                f"{name}: a range has values that do not divide over {workers} workers. Use a "
+                "choice of multiples of resources.workers_per_trial."
+            )
+        for size in value.extremes() if isinstance(value, Distribution) else (value,):
+            if size is not None and size % workers:
+                raise InputError(
+                    f"{name}: {size} does not divide over {workers} workers. "
+                    "Use a multiple of resources.workers_per_trial."
+                )
 
 
 def _run(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spaces.errors import InputError, near_matches
 
 Scope = Literal["target", "stage"]
-Value = float | int | str
+Value = float | int
 
 #: Settings a distribution may be given for, and whether they are whole numbers.
 TUNABLE = {
@@ -57,6 +57,11 @@ class Distribution(BaseModel):
         if self.log_uniform is not None and self.log_uniform[0] <= 0:
             raise ValueError("log_uniform needs bounds above 0")
         return self
+
+    def extremes(self) -> tuple[Value, ...]:
+        """Return the bounds, or every value of a choice."""
+        given = self.uniform or self.log_uniform or self.int_uniform or self.choice
+        return tuple(given or ())
 
 
 def split_name(name: str) -> tuple[Scope, str]:

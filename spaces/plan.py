@@ -150,7 +150,9 @@ class Planner:
     tasks: dict[str, Task]
     data: dict[str, TaskData]
     base: str
-    _stage_cache: dict[str, StagePlan] = field(default_factory=dict, repr=False)
+    _stage_plans: dict[tuple[Any, ...], StagePlan] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def plan(
         self,
@@ -196,10 +198,15 @@ class Planner:
         values = {**self._fixed_hyperparameters(), **(hyperparameters or {})}
         plans: list[StagePlan] = []
         parent = self.base
+        scope = tuple(sorted(scoped(values, "stage").items()))
         for prefix in sequence.prefixes():
-            plan = self._stage(prefix, prefix.stages[-1], parent, values, seed)
-            plans.append(plan)
-            parent = plan.fingerprint
+            # A prefix is the same stage in every sequence and for every target: planned once.
+            key = (str(prefix), seed, scope)
+            if key not in self._stage_plans:
+                plan = self._stage(prefix, prefix.stages[-1], parent, values, seed)
+                self._stage_plans[key] = plan
+            plans.append(self._stage_plans[key])
+            parent = plans[-1].fingerprint
         return tuple(plans)
 
     def _stage(
@@ -244,7 +251,7 @@ class Planner:
         }
         batch_size = int(given["batch_size"])
         if given.get("max_steps") is not None:
-            # A mixture gets each task's steps, so that all tasks at once costs what they cost apart.
+            # A mixture gets each task's steps: all tasks at once cost what they cost apart.
             steps = int(given["max_steps"]) * len(names)
         else:
             steps = sum(

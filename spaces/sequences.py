@@ -136,6 +136,28 @@ class SequenceSpace:
             for tasks in itertools.permutations(self.tasks, length):
                 yield Sequence.of(*tasks)
 
+    def __getitem__(self, index: int) -> Sequence:
+        """Return the sequence at a position of ``enumerate``, without going through the others.
+
+        Raises:
+            IndexError: The index is not in 0 to ``size - 1``.
+
+        >>> str(SequenceSpace(("a", "b", "c"), 2)[5])
+        'a>c'
+        """
+        if not 0 <= index < self.size:
+            raise IndexError(f"sequence {index} of a space of {self.size}")
+        length = 0
+        while index >= (count := math.perm(len(self.tasks), length)):
+            index -= count
+            length += 1
+        left, chosen = list(self.tasks), []
+        for position in range(length):
+            block = math.perm(len(left) - 1, length - position - 1)
+            chosen.append(left.pop(index // block))
+            index %= block
+        return Sequence.of(*chosen)
+
     def __contains__(self, sequence: object) -> bool:
         return (
             isinstance(sequence, Sequence)

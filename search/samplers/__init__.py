@@ -7,6 +7,7 @@ from collections.abc import Callable
 import optuna
 
 from search.samplers.surrogate import SurrogateSampler
+from search.samplers.tpe import RepeatableTPESampler
 from search.samplers.uniform import UniformSampler
 from spaces.errors import UnknownNameError
 from spaces.study import Study
@@ -14,9 +15,7 @@ from spaces.study import Study
 SAMPLERS: dict[str, Callable[[Study], optuna.samplers.BaseSampler]] = {
     "sequence": SurrogateSampler,
     "random": UniformSampler,
-    "tpe": lambda study: optuna.samplers.TPESampler(
-        seed=study.seed, n_startup_trials=10, multivariate=True, constant_liar=True
-    ),
+    "tpe": RepeatableTPESampler,
 }
 
 

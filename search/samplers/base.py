@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+import zlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.encoding import encode_sequence, search_space
@@ -17,6 +18,9 @@ from spaces.study import Study
 
 #: (text form of the sequence, target); the target is empty if the objective is the average.
 Candidate = tuple[str, str]
+
+#: A larger space is not looked at whole: so many sequences are drawn from it at a time.
+MAX_CANDIDATES = 2_000
 
 
 class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
@@ -37,6 +41,8 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             if study.objective == "per_target"
             else ("",)
         )
+        size = study.space.size
+        self._whole_space = list(study.space.enumerate()) if size <= MAX_CANDIDATES else None
 
     @abc.abstractmethod
     def choose(
@@ -70,7 +76,7 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             values["target"] = target
         for name, distribution in search_space.items():
             if name not in values:
-                values[name] = _draw(distribution, rng)
+                values[name] = self.sample_independent(study, trial, name, distribution)
         return values
 
     def sample_independent(
@@ -80,38 +86,41 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw a parameter that is not part of the study's encoding."""
-        rng = np.random.default_rng([self.study.seed, trial.number, len(trial.params)])
-        return _draw(param_distribution, rng)
+        """Draw one parameter at random, on its own scale."""
+        source = np.random.SeedSequence(
+            [self.study.seed, trial.number, zlib.crc32(param_name.encode())]
+        )
+        random = optuna.samplers.RandomSampler(seed=int(source.generate_state(1)[0]))
+        return random.sample_independent(study, trial, param_name, param_distribution)
 
-    def unseen(self, asked: set[Candidate], target: str) -> list[Sequence]:
-        """Return the sequences not asked for a target; all of them if none is left."""
-        space = list(self.study.space.enumerate())
-        return [s for s in space if (str(s), target) not in asked] or space
+    def unseen(
+        self, asked: set[Candidate], target: str, rng: np.random.Generator
+    ) -> list[Sequence]:
+        """Return sequences not asked for a target: all of them, or a draw from a large space.
+
+        If every one was asked, which is so when hyperparameters are what is left to search, they
+        all come again.
+        """
+        if self._whole_space is not None:
+            found = [s for s in self._whole_space if (str(s), target) not in asked]
+            return found or self._whole_space
+        space = self.study.space
+        drawn = dict.fromkeys(space[int(i)] for i in rng.integers(space.size, size=MAX_CANDIDATES))
+        return [s for s in drawn if (str(s), target) not in asked] or list(drawn)
 
     def next_target(self, asked: set[Candidate]) -> str:
         """Return the target with the fewest trials among those with sequences left."""
-        counts = {target: sum(t == target for _, t in asked) for target in self.targets}
+        counts = Counter(target for _, target in asked)
         open_targets = [t for t in self.targets if counts[t] < self.study.space.size]
         return min(open_targets or self.targets, key=lambda target: counts[target])
 
     def _asked(self, study: optuna.Study) -> set[Candidate]:
-        found: set[Candidate] = set()
-        for trial in study.get_trials(deepcopy=False):
-            attributes: Mapping[str, Any] = trial.user_attrs
-            if attributes.get("seed") == self.study.seed and "sequence" in attributes:
-                target = attributes["target"] if self.targets != ("",) else ""
-                found.add((attributes["sequence"], target))
-        return found
-
-
-def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    """Draw uniformly (log-uniformly where the distribution is logarithmic)."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(rng.integers(len(distribution.choices)))]
-    low, high = distribution.low, distribution.high
-    if isinstance(distribution, optuna.distributions.IntDistribution):
-        return int(rng.integers(low, high + 1))
-    if distribution.log:
-        return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-    return float(rng.uniform(low, high))
+        is_average = self.targets == ("",)
+        return {
+            (trial.user_attrs["sequence"], "" if is_average else trial.user_attrs["target"])
+            for trial in study.get_trials(deepcopy=False)
+            if trial.user_attrs.get("seed") == self.study.seed
+            and "sequence" in trial.user_attrs
+            # The mixture of all tasks is a baseline, not a sequence of the space.
+            and "+" not in trial.user_attrs["sequence"]
+        }

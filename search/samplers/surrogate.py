@@ -40,24 +40,23 @@ class SurrogateSampler(SequenceSampler):
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
-        self._space = list(study.space.enumerate())
-        self._features = {str(s): order_features(s, study.space.tasks) for s in self._space}
+        self._features: dict[str, Array] = {}
 
     def choose(
         self, study: optuna.Study, asked: set[Candidate], rng: np.random.Generator
     ) -> tuple[Sequence, str]:
         """Choose what to try next."""
         target = self.next_target(asked)
-        candidates = self.unseen(asked, target)
+        candidates = self.unseen(asked, target, rng)
         observed, values, mine = self._observations(study, target)
         if len(mine) < NUM_WARMUP:
             return candidates[int(rng.integers(len(candidates)))], target
         model = BayesianRidge().fit(observed, values)
         mean, deviation = model.predict(
-            np.stack([self._features[str(s)] for s in candidates]), return_std=True
+            np.stack([self._features_of(s) for s in candidates]), return_std=True
         )
         gain = expected_improvement(mean, deviation, max(mine))
-        cost = np.array([self._cost(s, asked) for s in candidates])
+        cost = marginal_costs(candidates, asked)
         # A draw breaks ties, so that equal candidates are not taken in the order of enumeration.
         worth = gain / np.sqrt(cost) + rng.uniform(0, 1e-9, len(candidates))
         return candidates[int(np.argmax(worth))], target
@@ -67,27 +66,40 @@ class SurrogateSampler(SequenceSampler):
         groups: dict[tuple[str, int], list[tuple[str, float]]] = defaultdict(list)
         for trial in study.get_trials(deepcopy=False):
             attributes: dict[str, Any] = trial.user_attrs
-            sequence = attributes.get("sequence")
-            if sequence in self._features:
-                for rung, score in trial.intermediate_values.items():
-                    if np.isfinite(score):
-                        groups[attributes["target"], rung].append((sequence, score))
+            text = attributes.get("sequence")
+            if text is None or Sequence.parse(text) not in self.study.space:
+                continue
+            for rung, score in trial.intermediate_values.items():
+                if np.isfinite(score):
+                    groups[attributes["target"], rung].append((text, score))
         rows, values, mine = [], [], []
         for (name, _), scored in groups.items():
             centre = float(np.mean([score for _, score in scored]))
             for sequence, score in scored:
-                rows.append(self._features[sequence])
+                rows.append(self._features_of(Sequence.parse(sequence)))
                 values.append(score - centre)
                 if target in ("", name):
                     mine.append(score - centre)
-        empty = np.zeros((0, len(self._features[""])))
+        empty = np.zeros((0, len(self._features_of(Sequence()))))
         return (np.stack(rows) if rows else empty), np.array(values), mine
 
-    def _cost(self, sequence: Sequence, asked: set[Candidate]) -> float:
-        """Return the stages a candidate would still have to train, plus its fine-tuning."""
-        known = {str(p) for text, _ in asked for p in Sequence.parse(text).prefixes()}
-        missing = sum(str(prefix) not in known for prefix in sequence.prefixes())
-        return TARGET_COST + missing
+    def _features_of(self, sequence: Sequence) -> Array:
+        text = str(sequence)
+        if text not in self._features:
+            self._features[text] = order_features(sequence, self.study.space.tasks)
+        return self._features[text]
+
+
+def marginal_costs(candidates: list[Sequence], asked: set[Candidate]) -> Array:
+    """Return the stages each candidate would still have to train, plus its fine-tuning.
+
+    Args:
+        candidates: What might be tried.
+        asked: What was: its prefixes are in the store, or will be.
+    """
+    known = {str(prefix) for text, _ in asked for prefix in Sequence.parse(text).prefixes()}
+    missing = [sum(str(p) not in known for p in sequence.prefixes()) for sequence in candidates]
+    return TARGET_COST + np.array(missing, dtype=np.float64)
 
 
 def order_features(sequence: Sequence, tasks: tuple[str, ...]) -> Array:

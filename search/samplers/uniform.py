@@ -17,5 +17,5 @@ class UniformSampler(SequenceSampler):
     ) -> tuple[Sequence, str]:
         """Choose what to try next."""
         target = self.next_target(asked)
-        candidates = self.unseen(asked, target)
+        candidates = self.unseen(asked, target, rng)
         return candidates[int(rng.integers(len(candidates)))], target

@@ -1,0 +1,239 @@
+"""The study file's schema: every section, key, type, default and bound.
+
+``spaces.study`` reads studies and checks what goes beyond one value.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from spaces.hyperparameters import Distribution, Value
+from spaces.sequences import SequenceSpace
+from spaces.tasks import Catalogue, load_catalogue
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pretraining(_Section):
+    """Masked-language-model training of a ``scratch`` model on the study's own text."""
+
+    steps: int = Field(default=300, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    max_sentences_per_language: int = Field(default=4000, ge=1)
+
+
+class ModelSection(_Section):
+    """The encoder every sequence starts from.
+
+    Attributes:
+        name: A hub id (``FacebookAI/xlm-roberta-large``), a local Hugging Face folder, ``mini``
+            (the built-in model), or ``scratch`` (a small XLM-R with a tokenizer trained on the
+            study's own text).
+        revision: Hub revision; part of the model's identity.
+        hidden_size, num_layers, num_heads, vocab_size, pretraining: Of a ``scratch`` model only.
+    """
+
+    name: str
+    revision: str | None = None
+    hidden_size: int = Field(default=128, ge=8)
+    num_layers: int = Field(default=2, ge=1)
+    num_heads: int = Field(default=4, ge=1)
+    vocab_size: int = Field(default=8000, ge=300)
+    pretraining: Pretraining = Pretraining()
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> ModelSection:
+        if self.hidden_size % self.num_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
+            )
+        return self
+
+
+class IntermediateSection(_Section):
+    """The intermediate tasks whose ordered subsets are searched, and the longest sequence."""
+
+    tasks: tuple[str, ...] = Field(min_length=1)
+    max_length: int = Field(default=3, ge=0)
+
+
+class TargetSection(_Section):
+    """One target; ``languages`` narrows the evaluation to some of its languages."""
+
+    name: str
+    languages: tuple[str, ...] = ()
+
+
+class TrainingOverrides(_Section):
+    """Settings of one scope; what is left out comes from ``training`` or from the task."""
+
+    max_steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
+    batch_size: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    warmup_fraction: float | None = Field(default=None, ge=0, le=1)
+    schedule: Literal["linear", "constant"] | None = None
+    weight_decay: float | None = Field(default=None, ge=0)
+    max_grad_norm: float | None = Field(default=None, gt=0)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+
+
+class TrainingSection(TrainingOverrides):
+    """How stages and targets are trained.
+
+    ``max_steps`` wins over ``epochs``; with neither, the task's published epochs hold. Batch sizes
+    are effective (over all workers and accumulation steps).
+
+    Attributes:
+        precision: ``fp32`` or ``bf16``.
+        micro_batch_size: Most examples in one forward pass on one worker.
+        max_length: Cut every task's longest input to so many subwords.
+        max_train_examples: Use only the first so many training examples of each task.
+        max_eval_examples: Evaluate on the first so many examples of each language.
+        stage, target: Overrides for intermediate stages and for target fine-tuning.
+    """
+
+    batch_size: int = Field(default=32, ge=1)
+    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    schedule: Literal["linear", "constant"] = "linear"
+    weight_decay: float = Field(default=0.01, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    max_length: int | None = Field(default=None, ge=16)
+    max_train_examples: int | None = Field(default=None, ge=1)
+    max_eval_examples: int | None = Field(default=None, ge=1)
+    eval_batch_size: int = Field(default=64, ge=1)
+    stage: TrainingOverrides = TrainingOverrides()
+    target: TrainingOverrides = TrainingOverrides()
+
+
+class DeepSpeedSection(_Section):
+    """ZeRO stage and offload of the DeepSpeed engine."""
+
+    zero_stage: Literal[0, 1, 2, 3] = 0
+    offload: Literal["none", "optimizer"] = "none"
+
+
+class ResourcesSection(_Section):
+    """What one trial holds while it runs."""
+
+    workers_per_trial: int = Field(default=1, ge=1)
+    cpus_per_worker: float = Field(default=1, gt=0)
+    gpus_per_worker: float = Field(default=0, ge=0)
+
+
+class AshaSection(_Section):
+    """Asynchronous successive halving over target budgets.
+
+    Attributes:
+        reduction_factor: Keep the best 1/eta of a rung (eta of the paper).
+        num_rungs: Number of rungs; budgets fall by the reduction factor from the full budget.
+        rungs: Explicit budgets in steps, rising; the last is the full budget.
+    """
+
+    reduction_factor: int = Field(default=3, ge=2)
+    num_rungs: int = Field(default=3, ge=1)
+    rungs: tuple[int, ...] = ()
+
+    @field_validator("rungs")
+    @classmethod
+    def _rising(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
+        if any(low >= high for low, high in itertools.pairwise(rungs)) or (rungs and rungs[0] < 1):
+            raise ValueError("budgets must rise and be at least 1 step")
+        return rungs
+
+
+class ConfirmSection(_Section):
+    """How many of the best sequences per target are run again, on how many fresh seeds."""
+
+    top: int = Field(default=3, ge=0)
+    seeds: int = Field(default=3, ge=1)
+
+
+class SearchSection(_Section):
+    """The search's budget and method.
+
+    Attributes:
+        num_trials: Trials the sampler may suggest, baselines and confirmation apart.
+        max_concurrent: Trials at a time; ``auto`` fills the cluster.
+        sampler: A key of ``search.samplers.SAMPLERS``.
+        asha: Pruning, or ``null`` for none.
+        confirm: Confirmation on fresh seeds.
+        baselines: Whether the empty sequence, each single task and all tasks at once are run.
+        max_failures: Times a failing trial is tried again before it is told FAILED.
+    """
+
+    num_trials: int = Field(default=100, ge=0)
+    max_concurrent: int | Literal["auto"] = "auto"
+    sampler: str = "sequence"
+    asha: AshaSection | None = AshaSection()
+    confirm: ConfirmSection = ConfirmSection()
+    baselines: bool = True
+    max_failures: int = Field(default=2, ge=0)
+
+    @field_validator("max_concurrent")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("must be at least 1, or auto")
+        return value
+
+
+class StorageSection(_Section):
+    """Where checkpoints and the Optuna study live; inside the run directory by default.
+
+    Attributes:
+        stages: Folder or fsspec URL of the stage store.
+        optuna: Optuna storage URL (``postgresql://...``); ``optuna.db`` in the run directory when
+            empty.
+    """
+
+    stages: str | None = None
+    optuna: str | None = None
+    max_size_gb: float | None = Field(default=None, gt=0)
+
+
+class Study(_Section):
+    """A whole study file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    description: str = ""
+    model: ModelSection
+    intermediate: IntermediateSection
+    targets: tuple[TargetSection, ...] = Field(min_length=1)
+    objective: Literal["per_target", "average"] = "per_target"
+    select_on: Literal["english_dev", "target_dev"] = "target_dev"
+    seed: int = Field(default=0, ge=0)
+    hyperparameters: dict[str, Distribution | Value] = {}
+    training: TrainingSection = TrainingSection()
+    deepspeed: DeepSpeedSection | str = DeepSpeedSection()
+    resources: ResourcesSection = ResourcesSection()
+    search: SearchSection = SearchSection()
+    storage: StorageSection = StorageSection()
+    task_folders: tuple[str, ...] = ()
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [{"name": item} if isinstance(item, str) else item for item in value]
+        return value
+
+    @property
+    def space(self) -> SequenceSpace:
+        """The ordered subsets this study searches."""
+        return SequenceSpace(self.intermediate.tasks, self.intermediate.max_length)
+
+    def catalogue(self) -> Catalogue:
+        """The built-in tasks and those of ``task_folders``, inputs cut to ``max_length``."""
+        catalogue = load_catalogue(self.task_folders)
+        limit = self.training.max_length
+        return catalogue if limit is None else catalogue.cut(limit)
