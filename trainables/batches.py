@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from trainables.formats import FORMATS
-from trainables.formats.base import Feature
+from trainables.formats.base import Feature, pad_rows
 
 
 def derived_seed(*parts: object) -> int:
@@ -72,12 +72,10 @@ def collate(
         ``input_ids`` and ``attention_mask``, `R x T`, and with ``labelled`` the format's labels.
     """
     rows = [row for feature in features for row in feature.rows]
-    longest = max(len(row) for row in rows)
-    input_ids = torch.full((len(rows), longest), pad_id)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    for i, row in enumerate(rows):
-        input_ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
+    lengths = torch.tensor([len(row) for row in rows])
+    longest = int(lengths.max())
+    input_ids = pad_rows(rows, longest, pad_id)
+    mask = (torch.arange(longest) < lengths[:, None]).long()
     batch = {"input_ids": input_ids.to(device), "attention_mask": mask.to(device)}
     if labelled:
         batch["labels"] = FORMATS[form].labels(features, longest).to(device)

@@ -8,47 +8,42 @@ number of workers, and nothing is pickled.
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from spaces.errors import InputError, TrainingError
 from spaces.plan import TrainSettings
 from spaces.study import DeepSpeedSection
+from trainables.deepspeed_config import deepspeed_config, offloads_optimizer
 from trainables.models import TaskModel
 
 if not torch.cuda.is_available():
+    # The accelerator must be chosen before the import.
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
-import deepspeed  # noqa: E402  (the accelerator must be chosen before)
-from deepspeed.utils import (  # noqa: E402
+import deepspeed
+from deepspeed.utils import (
     safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
+    safe_set_local_fp32_param,
+    safe_set_local_optimizer_state,
 )
 
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
-#: Keys of a DeepSpeed JSON that the study file decides.
-OWNED_KEYS = (
-    "train_batch_size",
-    "train_micro_batch_size_per_gpu",
-    "gradient_accumulation_steps",
-    "gradient_clipping",
-    "optimizer",
-    "scheduler",
-    "bf16",
-    "fp16",
-)
+#: Steps between two looks at whether the loss is still finite: a look waits for the device.
+CHECK_EVERY = 25
+NEVER = 2**62
 
 
 def free_port() -> int:
@@ -96,8 +91,8 @@ class Engine:
         micro_batch_size: Most examples in one forward pass on one worker; all if ``None``.
 
     Raises:
-        InputError: The batch does not divide over the workers, or the JSON sets a key the study
-            decides.
+        InputError: The batch does not divide over the workers, the JSON sets a key the study
+            decides, or the optimizer is to be offloaded where there is no GPU.
     """
 
     def __init__(
@@ -122,10 +117,22 @@ class Engine:
         self.settings = settings
         self.micro_batch_size = micro
         self.accumulation_steps = share // micro
-        config = deepspeed_config(section, settings, precision, micro, self.accumulation_steps)
+        config = deepspeed_config(
+            section,
+            settings,
+            precision=precision,
+            micro_batch_size=micro,
+            accumulation_steps=self.accumulation_steps,
+        )
         self._zero_stage = int(config["zero_optimization"]["stage"])
         groups = _parameter_groups(model, settings.weight_decay)
-        if config["zero_optimization"].get("offload_optimizer", {}).get("device", "none") != "none":
+        optimizer: torch.optim.Optimizer
+        if offloads_optimizer(config):
+            if not torch.cuda.is_available():
+                raise InputError(
+                    "deepspeed: the optimizer is to be offloaded from the GPU, and this worker has "
+                    "none. Use offload: none, or give it one (resources.gpus_per_worker)."
+                )
             from deepspeed.ops.adam import DeepSpeedCPUAdam  # noqa: PLC0415  (compiles a kernel)
 
             optimizer = DeepSpeedCPUAdam(groups, lr=settings.learning_rate)
@@ -135,6 +142,7 @@ class Engine:
             model=model, optimizer=optimizer, config=config, dist_init_required=False
         )
         self.step_count = 0
+        self._first_bad_step = torch.tensor(NEVER, device=self.device)
 
     @property
     def device(self) -> torch.device:
@@ -147,33 +155,56 @@ class Engine:
         module: TaskModel = self.engine.module
         return module
 
-    def train_step(self, micro_batches: Iterator[Mapping[str, Any]]) -> float:
+    def train_step(self, micro_batches: Iterator[Mapping[str, Any]]) -> Tensor:
         """Run one optimizer step over ``accumulation_steps`` micro-batches.
 
         Returns:
-            This worker's share of the global batch's mean loss.
+            This worker's share of the global batch's mean loss, a scalar on the device. Reading
+            it waits for the device, which a loop should not do at every step.
 
         Raises:
-            TrainingError: The loss is not finite.
+            TrainingError: A loss of the last ``CHECK_EVERY`` steps is not finite.
         """
         self.engine.train()
-        rate = self.settings.learning_rate_at(self.step_count)
-        for group in self.engine.optimizer.param_groups:
-            group["lr"] = rate
-        total = 0.0
+        self._set_rate(self.settings.learning_rate_at(self.step_count))
+        total = torch.zeros((), device=self.device)
         for _ in range(self.accumulation_steps):
             # The engine divides by the accumulation steps; the loss is already a global mean.
-            loss = self.engine(**next(micro_batches)) * self.accumulation_steps
-            self.engine.backward(loss)
+            loss = self.engine(**next(micro_batches))
+            self.engine.backward(loss * self.accumulation_steps)
             self.engine.step()
-            total += float(loss.detach()) / self.accumulation_steps
-        if total != total or total in (float("inf"), float("-inf")):
+            total += loss.detach()
+        self.step_count += 1
+        now = torch.where(torch.isfinite(total), NEVER, self.step_count)
+        self._first_bad_step = torch.minimum(self._first_bad_step, now)
+        if self.step_count % CHECK_EVERY == 0:
+            self._check_losses()
+        return total
+
+    def check_finite(self) -> None:
+        """Check that no loss so far and no weight is NaN or infinite; every worker must call it.
+
+        Raises:
+            TrainingError: One is. Every worker raises it, whichever worker's share was the first.
+        """
+        fine = torch.stack([torch.isfinite(_held(p).sum()) for p in self.module.parameters()])
+        # The last step's loss may be finite and its update not.
+        now = torch.where(fine.all(), NEVER, self.step_count)
+        self._first_bad_step = torch.minimum(self._first_bad_step, now)
+        self._check_losses()
+
+    def _check_losses(self) -> None:
+        # The workers agree before any of them raises: one that raised alone would leave the
+        # others waiting for it in the next step's reduction.
+        if dist.get_world_size() > 1:
+            dist.all_reduce(self._first_bad_step, dist.ReduceOp.MIN)
+        step = int(self._first_bad_step)
+        if step < NEVER:
+            rate = self.settings.learning_rate_at(step - 1)
             raise TrainingError(
-                f"the loss is {total} at step {self.step_count + 1} of {self.settings.steps} "
+                f"the loss is NaN or infinite at step {step} of {self.settings.steps} "
                 f"(learning rate {rate:.2e}). Lower the learning rate or use precision fp32."
             )
-        self.step_count += 1
-        return total
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -184,32 +215,37 @@ class Engine:
         return output
 
     def encoder_weights(self) -> dict[str, Tensor]:
-        """Return the encoder's weights as full 32-bit tensors; every worker must call it."""
-        return {
-            name.removeprefix("encoder."): self._full_weight(parameter)
+        """Return the encoder's weights as full 32-bit tensors on the CPU.
+
+        Every worker must call it; only worker 0 is given the weights, the others an empty mapping.
+        """
+        gathered = (
+            (name.removeprefix("encoder."), self._full_weight(parameter))
             for name, parameter in self.module.named_parameters()
             if name.startswith("encoder.")
-        }
+        )
+        return self._on_first(gathered)
 
     def state(self) -> dict[str, Tensor]:
-        """Return weights, moments and step as full tensors; every worker must call it."""
-        tensors = {"step": torch.tensor(self.step_count)}
-        for name, parameter in self.module.named_parameters():
-            tensors[f"weight/{name}"] = self._full_weight(parameter)
-            for moment in MOMENTS:
-                tensors[f"{moment}/{name}"] = self._moment(parameter, moment)
-        return tensors
+        """Return weights, moments and step as full 32-bit tensors on the CPU.
+
+        Every worker must call it; only worker 0 is given the state, the others an empty mapping.
+        """
+        self._link_moments()
+        return self._on_first(self._state())
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Continue from ``state``'s tensors; every worker must call it."""
-        self.step_count = int(tensors["step"])
+        """Continue from ``state``'s tensors; every worker must call it with all of them."""
+        self._make_moments()
+        self._link_moments()
         for name, parameter in self.module.named_parameters():
             self._set_weight(parameter, tensors[f"weight/{name}"])
             for moment in MOMENTS:
                 self._set_moment(parameter, moment, tensors[f"{moment}/{name}"])
+        self.step_count = int(tensors["step"])
         for state in self._base_optimizer().state.values():
             # Bias correction counts steps per parameter.
-            step = state.get("step")
+            step = state["step"]
             state["step"] = (
                 torch.full_like(step, float(self.step_count))
                 if isinstance(step, Tensor)
@@ -224,90 +260,107 @@ class Engine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def _set_rate(self, rate: float) -> None:
+        for group in self.engine.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _make_moments(self) -> None:
+        """Make the optimizer's state exist: one step on a loss of zero, at a rate of zero.
+
+        AdamW makes its moments in its first step, and ZeRO's ways to set them need them made.
+        """
+        self.engine.train()
+        self._set_rate(0.0)
+        token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
+        for _ in range(self.accumulation_steps):
+            loss = self.engine(task=None, input_ids=token, attention_mask=torch.ones_like(token))
+            self.engine.backward(loss)
+            self.engine.step()
+
+    def _link_moments(self) -> None:
+        """Make ZeRO's moments readable by parameter, for all groups of parameters.
+
+        DeepSpeed links them once, after the first group's first step, when the other groups have
+        none yet, and then takes all for linked.
+        """
+        optimizer = self.engine.optimizer
+        if hasattr(optimizer, "_hp_optimizer_states_linked"):
+            optimizer._hp_optimizer_states_linked = False
+            optimizer._lazy_init_hp_params_optimizer_state()
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        yield "step", torch.tensor(self.step_count)
+        for name, parameter in self.module.named_parameters():
+            yield f"weight/{name}", self._full_weight(parameter)
+            for moment in MOMENTS:
+                yield f"{moment}/{name}", self._full_moment(parameter, moment)
+
+    def _on_first(self, gathered: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:
+        """Run through what all workers gather together; only worker 0 keeps it."""
+        kept = {}
+        for name, tensor in gathered:
+            if dist.get_rank() == 0:
+                kept[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        return kept
+
     def _base_optimizer(self) -> torch.optim.Optimizer:
         optimizer = self.engine.optimizer
         inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
         return inner
 
+    @property
     def _is_plain(self) -> bool:
         """Whether the optimizer is torch's own: no ZeRO, no 32-bit master copies."""
         return isinstance(self.engine.optimizer, torch.optim.Optimizer)
 
     def _full_weight(self, parameter: Tensor) -> Tensor:
-        full = parameter if self._is_plain() else safe_get_full_fp32_param(parameter)
-        return full.detach().to("cpu", torch.float32, copy=True).contiguous()
+        full: Tensor = parameter if self._is_plain else safe_get_full_fp32_param(parameter)
+        return full
 
-    def _moment(self, parameter: Tensor, moment: str) -> Tensor:
-        if self._is_plain():
-            full = self._base_optimizer().state.get(parameter, {}).get(moment)
+    def _full_moment(self, parameter: Tensor, moment: str) -> Tensor:
+        full: Tensor
+        if self._is_plain:
+            full = self._base_optimizer().state[parameter][moment]
         else:
             full = safe_get_full_optimizer_state(parameter, moment)
-        if full is None:
-            return torch.zeros(parameter.shape)
-        return full.detach().to("cpu", torch.float32, copy=True).view(parameter.shape).contiguous()
+        return full
 
     def _set_weight(self, parameter: Tensor, value: Tensor) -> None:
-        if self._is_plain():
-            with torch.no_grad():
-                parameter.copy_(value)
-        else:
-            safe_set_full_fp32_param(parameter, value.to(self.device))
-            if self._zero_stage < 3:
-                with torch.no_grad():
-                    parameter.copy_(value)
+        value = value.to(self.device)
+        if self._zero_stage == 3:
+            part = _partition(parameter, value)
+            safe_set_local_fp32_param(parameter, part)
+            # The copy that computes, and the gathered one of a parameter too small to part.
+            _held(parameter).data.copy_(part)
+            if parameter.numel() == value.numel():
+                parameter.data.copy_(value)
+            return
+        if not self._is_plain:
+            safe_set_full_fp32_param(parameter, value)
+        parameter.data.copy_(value)
 
     def _set_moment(self, parameter: Tensor, moment: str, value: Tensor) -> None:
-        if self._is_plain():
-            state = self._base_optimizer().state[parameter]
-            state.setdefault("step", torch.tensor(0.0))
-            state[moment] = value.to(self.device, copy=True)
+        value = value.to(self.device)
+        if self._is_plain:
+            self._base_optimizer().state[parameter][moment].copy_(value)
+        elif self._zero_stage == 3:
+            safe_set_local_optimizer_state(parameter, _partition(parameter, value), moment)
         else:
-            safe_set_full_optimizer_state(parameter, value.to(self.device), moment)
+            safe_set_full_optimizer_state(parameter, value, moment)
 
 
-def deepspeed_config(
-    section: DeepSpeedSection | str,
-    settings: TrainSettings,
-    precision: str,
-    micro_batch_size: int,
-    accumulation_steps: int,
-) -> dict[str, Any]:
-    """Return the DeepSpeed configuration of a stage.
+def _held(parameter: Tensor) -> Tensor:
+    """Return the part of a parameter that this worker holds: all of it below ZeRO 3."""
+    held: Tensor = getattr(parameter, "ds_tensor", parameter)
+    return held
 
-    Raises:
-        InputError: A user's JSON that cannot be read or sets a key the study decides.
-    """
-    config: dict[str, Any]
-    if isinstance(section, str):
-        try:
-            config = json.loads(Path(section).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"deepspeed: cannot read {section!r}: {error}") from None
-        owned = [key for key in OWNED_KEYS if config.get(key, "auto") != "auto"]
-        if owned:
-            raise InputError(
-                f"deepspeed: {section!r} sets {', '.join(owned)}, which the study file decides "
-                '(training and resources). Remove the keys, or set them to "auto".'
-            )
-        for key in OWNED_KEYS:
-            config.pop(key, None)
-        config.setdefault("zero_optimization", {"stage": 0})
-        config["zero_optimization"].setdefault("stage", 0)
-    else:
-        config = {"zero_optimization": {"stage": section.zero_stage}}
-        if section.offload == "optimizer":
-            config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
-    config |= {
-        "train_micro_batch_size_per_gpu": micro_batch_size,
-        "gradient_accumulation_steps": accumulation_steps,
-        "gradient_clipping": settings.max_grad_norm,
-        "bf16": {"enabled": precision == "bf16"},
-        # Our own AdamW is a torch optimizer under ZeRO, which DeepSpeed wants to be told.
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": 10**9,
-    }
-    return config
+
+def _partition(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return this worker's part of a full tensor under ZeRO 3: equal parts, the last one padded."""
+    length = _held(parameter).numel()
+    start = length * dist.get_rank()
+    part = value.flatten()[start : start + length]
+    return torch.nn.functional.pad(part, (0, length - part.numel()))
 
 
 def _parameter_groups(model: TaskModel, weight_decay: float) -> list[dict[str, Any]]:

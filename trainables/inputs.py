@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spaces.errors import DataError
 from spaces.study import TrainingSection
-from spaces.tasks import Catalogue, Split, Task
+from spaces.tasks import Catalogue, Split
 from trainables.data import label_names, load_records
 from trainables.formats import FORMATS
 from trainables.formats.base import Encoding, Feature
@@ -69,9 +70,20 @@ class TaskInputs:
         return self._features[key]
 
     def train_features(self, name: str) -> list[Feature]:
-        """Return the labelled features of a task's training set in its training language."""
-        features = self.features(name, "train", self.catalogue[name].train_language)
-        return [feature for feature in features if feature.label is not None]
+        """Return the labelled features of a task's training set in its training language.
+
+        Raises:
+            DataError: There is none.
+        """
+        language = self.catalogue[name].train_language
+        features = self.features(name, "train", language)
+        labelled = [feature for feature in features if feature.label is not None]
+        if not labelled:
+            raise DataError(
+                f"task {name!r}: none of the {len(features)} examples of its training set "
+                f"({language}) has a label. Put the labelled release where the task file looks."
+            )
+        return labelled
 
     def encoding(self, name: str) -> Encoding:
         """Return what encoding and decoding of a task need."""

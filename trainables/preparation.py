@@ -6,6 +6,7 @@ No torch: the driver does this, and ``taskorder check`` the quick part of it.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from spaces.errors import InputError
 from spaces.fingerprints import fingerprint
 from spaces.plan import Planner, TaskData
-from spaces.study import Study
+from spaces.study import ModelSection, Study
 from spaces.tasks import Catalogue, Role, Task
 from trainables.data import check_sources, data_fingerprint, load_records
 from trainables.evaluation_plan import EvaluationPlan, plan_evaluation
@@ -87,7 +88,11 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
             if task.trains
             else TaskData(0, "")
         )
-    model_path, base = _model(study, data, run_dir)
+    if study.model.name == SCRATCH:
+        model_path, base = str(run_dir / "model"), _scratch_identity(study, data, data_root)
+    else:
+        model_path, base, config_file = _model(study.model)
+        _check_positions(config_file, [catalogue[name] for name in data], study.model.name)
     planner = Planner(study, {name: catalogue[name] for name in data}, data, base)
     return Preparation(planner, evaluation, model_path)
 
@@ -106,37 +111,83 @@ def _task_data(
     return TaskData(len(records), identity)
 
 
-def _model(study: Study, data: dict[str, TaskData], run_dir: Path) -> tuple[str, str]:
-    """Return the base model's path and identity."""
-    model = study.model
-    if model.name == SCRATCH:
-        spec = model.model_dump(mode="json")
-        texts = {name: entry.fingerprint for name, entry in data.items()}
-        languages = [[target.name, list(target.languages)] for target in study.targets]
-        identity = fingerprint(
-            {"kind": SCRATCH, "spec": spec, "texts": texts, "languages": languages,
-             "seed": study.seed}
-        )  # fmt: skip
-        return str(run_dir / "model"), identity
-    if model.name == MINI:
-        return str(MODEL_DIR), fingerprint({"kind": "folder", "files": _hash_folder(MODEL_DIR)})
-    folder = Path(model.name)
+def _scratch_identity(study: Study, data: dict[str, TaskData], data_root: Path | None) -> str:
+    """Return the identity of a model that is yet to be made: everything it is made from."""
+    catalogue = study.catalogue()
+    read = []
+    for target in study.targets:
+        task, plan = catalogue[target.name], plan_evaluation(study, target, catalogue, data_root)
+        for chosen in (*plan.select, *plan.report):
+            content = data_fingerprint(
+                task, chosen.split, chosen.language, data_root=data_root, catalogue=catalogue
+            )
+            read.append([target.name, chosen.split, chosen.language, content])
+    return fingerprint(
+        {
+            "kind": SCRATCH,
+            "spec": study.model.model_dump(mode="json"),
+            # A list: the order of the tasks is the order of the text.
+            "train": [[name, entry.fingerprint] for name, entry in data.items()],
+            "evaluation": read,
+            "max_length": max(catalogue[name].max_length for name in data),
+            "seed": study.seed,
+        }
+    )
+
+
+def _model(model: ModelSection) -> tuple[str, str, Path]:
+    """Return the path, the identity and the configuration file of a model that exists."""
+    folder = MODEL_DIR if model.name == MINI else Path(model.name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise InputError(f"model.name: {model.name!r} has no config.json. Give a model folder.")
+        if not any(folder.glob("*.safetensors")):
+            raise InputError(
+                f"model.name: {model.name!r} has no *.safetensors weights, and pickled ones "
+                "(pytorch_model.bin) are never loaded. Save the model again with save_pretrained."
+            )
         path = str(folder.resolve())
-        return path, fingerprint({"kind": "folder", "files": _hash_folder(folder)})
+        identity = fingerprint({"kind": "folder", "files": _hash_folder(folder)})
+        return path, identity, folder / "config.json"
     if model.name.count("/") > 1 or model.name.startswith((".", "/", "~")):
         raise InputError(
             f"model.name: the folder {model.name!r} does not exist. Give a Hugging Face folder, a "
             "hub id such as FacebookAI/xlm-roberta-large, mini or scratch."
         )
-    revision = _resolve_revision(model.name, model.revision)
-    return model.name, fingerprint({"kind": "hub", "id": model.name, "revision": revision})
+    config_file = _hub_config(model.name, model.revision)
+    # The cache keeps files under .../snapshots/<commit>/.
+    commit = config_file.parent.name
+    identity = fingerprint({"kind": "hub", "id": model.name, "revision": commit})
+    return model.name, identity, config_file
 
 
-def _resolve_revision(name: str, revision: str | None) -> str:
-    """Return the commit a hub id stands for, from the local cache or the hub.
+def _check_positions(config_file: Path, tasks: list[Task], name: str) -> None:
+    """Check that no task's inputs are longer than the model has positions for.
+
+    Raises:
+        InputError: One's are, or the configuration is not JSON.
+    """
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"model.name: {config_file} is not valid JSON: {error}") from None
+    positions = config.get("max_position_embeddings")
+    if positions is None:
+        return
+    if "roberta" in config.get("model_type", ""):
+        # Its positions start behind the padding token's id.
+        positions -= config.get("pad_token_id", 1) + 1
+    for task in tasks:
+        if task.max_length > positions:
+            raise InputError(
+                f"task {task.name!r} has inputs of up to {task.max_length} subwords, and the model "
+                f"{name!r} has positions for {positions}. Set training.max_length: {positions} or "
+                "less."
+            )
+
+
+def _hub_config(name: str, revision: str | None) -> Path:
+    """Return a hub model's configuration file, from the local cache or the hub.
 
     Raises:
         InputError: The hub cannot be reached or has no such model.
@@ -152,8 +203,7 @@ def _resolve_revision(name: str, revision: str | None) -> str:
             f"model.name: cannot get {name!r} from the Hugging Face hub: {first} "
             "Check the id and the network, or download the model and give its folder."
         ) from None
-    # The cache keeps files under .../snapshots/<commit>/.
-    return Path(path).parent.name
+    return Path(path)
 
 
 def _hash_folder(folder: Path) -> dict[str, str]:

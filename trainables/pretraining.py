@@ -7,6 +7,7 @@ are the caller's; everything else is XLM-R's (Conneau et al. 2020, arXiv:1911.02
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -150,7 +151,7 @@ def train_masked_lm(
         # The vocabulary is computed at the hidden places only, a seventh of them.
         loss = torch.nn.functional.cross_entropy(model.lm_head(states[chosen]), labels[chosen])
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -165,7 +166,9 @@ def pad(rows: Sequence[Sequence[int]]) -> Tensor:
 
 
 def save_model(model: XLMRobertaForMaskedLM, tokenizer: XLMRobertaTokenizer, folder: Path) -> None:
-    """Write a Hugging Face folder; the weights come last, so their presence means completeness.
+    """Write a Hugging Face folder; the weights are renamed into place last.
+
+    So their presence means completeness, whenever the process may have been killed.
 
     Args:
         model: The model, its language-model head included.
@@ -173,5 +176,9 @@ def save_model(model: XLMRobertaForMaskedLM, tokenizer: XLMRobertaTokenizer, fol
         folder: Made if missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+        tokenizer.save_pretrained(staging)
+        model.save_pretrained(staging)
+        files = sorted(Path(staging).iterdir(), key=lambda file: file.suffix == ".safetensors")
+        for file in files:
+            file.replace(folder / file.name)

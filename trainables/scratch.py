@@ -81,10 +81,10 @@ def build_scratch_model(study_json: dict[str, Any], data_root: str | None, folde
 def study_texts(study: Study, data_root: Path | None) -> dict[str, list[str]]:
     """Return the distinct lines of text a study reads, by language, in reading order."""
     catalogue = study.catalogue()
-    wanted: list[tuple[str, Split, str]] = []
-    for name in [*study.intermediate.tasks, *(target.name for target in study.targets)]:
-        if catalogue[name].trains:
-            wanted.append((name, "train", catalogue[name].train_language))
+    names = [*study.intermediate.tasks, *(target.name for target in study.targets)]
+    wanted: list[tuple[str, Split, str]] = [
+        (name, "train", catalogue[name].train_language) for name in names if catalogue[name].trains
+    ]
     for target in study.targets:
         plan = plan_evaluation(study, target, catalogue, data_root)
         wanted += [(target.name, s.split, s.language) for s in (*plan.select, *plan.report)]

@@ -7,13 +7,15 @@ matters: kill it anywhere, and another continues from the store.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from spaces.errors import StoreError, TrainingError
 from spaces.plan import StagePlan, TrainSettings, TrialPlan
 from trainables import engine as engines
 from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
@@ -21,6 +23,7 @@ from trainables.evaluation import Score, evaluate, objective
 from trainables.evaluation_plan import EvaluationSet
 from trainables.inputs import TaskInputs
 from trainables.models import build_model, load_tokenizer
+from trainables.progress import progress_key
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
 
@@ -45,10 +48,11 @@ class RungResult:
     Attributes:
         rung: Index of the budget.
         budget_steps: The budget.
-        score: The objective, 0 to 100.
+        score: The objective, 0 to 100; NaN if training diverged.
         scores: Every evaluation set's scores.
-        steps_trained: Steps trained to get here from the rung before.
+        steps_trained: Steps trained to get here.
         wall_s: Seconds of training and evaluation.
+        error: What happened if training diverged; else empty.
     """
 
     rung: int
@@ -57,6 +61,7 @@ class RungResult:
     scores: tuple[Score, ...]
     steps_trained: int
     wall_s: float
+    error: str = ""
 
 
 class Session:
@@ -88,11 +93,17 @@ class Session:
         Args:
             plan: The stage.
             base: Identity of the base model, the parent of a first stage.
+
+        Raises:
+            TrainingError: The loss diverged; every worker raises it.
+            StoreError: The parent is missing or damaged.
         """
         started = time.monotonic()
-        engine = self._build(plan.tasks, plan.settings, plan.parent, base)
-        self._train(engine, plan.tasks, plan.settings, until=plan.settings.steps)
-        weights = engine.encoder_weights()
+        with self._closing_on_error():
+            engine = self._build(plan.tasks, plan.settings, plan.parent, base)
+            self._train(engine, plan.tasks, plan.settings, until=plan.settings.steps)
+            weights = engine.encoder_weights()
+        self.close_engine()
         size_bytes = 0
         wall_s = time.monotonic() - started
         if self.rank == 0:
@@ -104,7 +115,6 @@ class Session:
                 "run": self.config.run_id,
             }
             size_bytes = self.store.put("stages", plan.fingerprint, weights, notes).size_bytes
-        self.close_engine()
         return StageResult(
             plan.fingerprint,
             plan.parent,
@@ -119,24 +129,28 @@ class Session:
         """Fine-tune the target up to a rung's budget and evaluate it.
 
         The fine-tuning continues from the rung before, from this process's own engine if it still
-        holds it, else from the store.
+        holds it, else from the store. If it diverges, the score is NaN and ``error`` says so: the
+        target's result is bad, nothing is broken.
+
+        Raises:
+            StoreError: The parent is missing or damaged.
         """
         started = time.monotonic()
         budget = plan.budgets[rung]
-        before = plan.budgets[rung - 1] if rung else 0
         is_last = rung == len(plan.budgets) - 1
-        engine = self._continue(plan, before)
-        self._train(engine, (plan.target,), plan.target_settings, until=budget)
-        self._engine_is_at = (plan.target_fingerprint, budget)
-        if not is_last:
-            state = engine.state()
-            if self.rank == 0:
-                notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
-                self.store.put("progress", _progress_key(plan, budget), state, notes)
-        sets = self.config.evaluation[plan.target]
-        scores = self._evaluate(plan.target, sets.select, selected_on=True)
-        if is_last:
-            scores += self._evaluate(plan.target, sets.report, selected_on=False)
+        scores: list[Score] = []
+        error = ""
+        with self._closing_on_error():
+            engine = self._continue(plan, plan.budgets[rung - 1] if rung else 0)
+            first_step = engine.step_count
+            try:
+                self._train(engine, (plan.target,), plan.target_settings, until=budget)
+            except TrainingError as diverged:
+                error = str(diverged)
+            else:
+                scores = self._score(engine, plan, budget, is_last=is_last)
+            steps_trained = engine.step_count - first_step
+        if is_last or error:
             self.close_engine()
         metric = self.inputs.catalogue[plan.target].metric
         return RungResult(
@@ -144,9 +158,35 @@ class Session:
             budget_steps=budget,
             score=objective(scores, metric),
             scores=tuple(scores),
-            steps_trained=budget - before,
+            steps_trained=steps_trained,
             wall_s=time.monotonic() - started,
+            error=error,
         )
+
+    def _score(
+        self, engine: engines.Engine, plan: TrialPlan, budget: int, *, is_last: bool
+    ) -> list[Score]:
+        """Keep a fine-tuning that may go on, and evaluate it."""
+        if not is_last:
+            state = engine.state()
+            if self.rank == 0:
+                notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
+                self.store.put("progress", progress_key(plan, budget), state, notes)
+            self._engine_is_at = (plan.target_fingerprint, budget)
+        sets = self.config.evaluation[plan.target]
+        scores = self._evaluate(engine, plan.target, sets.select, selected_on=True)
+        if is_last:
+            scores += self._evaluate(engine, plan.target, sets.report, selected_on=False)
+        return scores
+
+    @contextlib.contextmanager
+    def _closing_on_error(self) -> Iterator[None]:
+        """Let no half-trained engine outlive the error that stopped it."""
+        try:
+            yield
+        except BaseException:
+            self.close_engine()
+            raise
 
     def close_engine(self) -> None:
         """Give the engine's memory back."""
@@ -157,11 +197,12 @@ class Session:
     def _continue(self, plan: TrialPlan, before: int) -> engines.Engine:
         """Return an engine that has fine-tuned the target for ``before`` steps."""
         if self._engine is not None and self._engine_is_at == (plan.target_fingerprint, before):
+            self._engine_is_at = None  # until it has arrived at the next budget
             return self._engine
         settings = plan.target_settings
         engine = self._build((plan.target,), settings, plan.parent, plan.base)
         if before:
-            entry = self.store.get("progress", _progress_key(plan, before))
+            entry = self.store.get("progress", progress_key(plan, before))
             if entry is not None:
                 engine.load_state(self.store.load(entry))
             # Without the state of the rung before, the steps are simply trained again.
@@ -177,7 +218,10 @@ class Session:
         if parent != base:
             entry = self.store.get("stages", parent)
             if entry is None:
-                raise FileNotFoundError(f"stage {parent} is not in the store {self.store.url}")
+                raise StoreError(
+                    f"stage {parent[:12]} is not in the store {self.store.url}. Resume the run; it "
+                    "is trained again when it is needed."
+                )
             weights = self.store.load(entry)
         catalogue = self.inputs.catalogue
         model = build_model(
@@ -201,7 +245,11 @@ class Session:
     def _train(
         self, engine: engines.Engine, tasks: Sequence[str], settings: TrainSettings, *, until: int
     ) -> None:
-        """Train from the engine's step up to step ``until``."""
+        """Train from the engine's step up to step ``until``.
+
+        Raises:
+            TrainingError: The loss diverged; every worker raises it.
+        """
         if engine.step_count >= until:
             return
         features = {name: self.inputs.train_features(name) for name in tasks}
@@ -231,14 +279,18 @@ class Session:
                     micro_batch_size=engine.micro_batch_size,
                 )
             )
+        engine.check_finite()
 
     def _evaluate(
-        self, target: str, sets: Sequence[EvaluationSet], *, selected_on: bool
+        self,
+        engine: engines.Engine,
+        target: str,
+        sets: Sequence[EvaluationSet],
+        *,
+        selected_on: bool,
     ) -> list[Score]:
-        if not sets or self._engine is None:
-            return []
         return evaluate(
-            self._engine,
+            engine,
             self.inputs,
             target,
             sets,
@@ -247,7 +299,3 @@ class Session:
             world_size=self.world_size,
             selected_on=selected_on,
         )
-
-
-def _progress_key(plan: TrialPlan, budget: int) -> str:
-    return f"{plan.target_fingerprint}-{budget}"

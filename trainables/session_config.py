@@ -32,7 +32,7 @@ class SessionConfig:
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able data."""
         return {
-            "study": self.study.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "study": self.study.model_dump(mode="json"),
             "model_path": self.model_path,
             "store_url": self.store_url,
             "data_root": self.data_root,

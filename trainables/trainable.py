@@ -16,15 +16,20 @@ from ray import tune
 
 from spaces.errors import TaskorderError
 from spaces.plan import TrialPlan
+from trainables.progress import drop_progress
 from trainables.store import StageStore
 from trainables.worker import TrainingWorker
+
+#: How long the workers have to come to an end by themselves once one of them has failed.
+GRACE_S = 20.0
 
 
 class SequenceTrainable(tune.Trainable):
     """Trains a sequence's stages, then fine-tunes and evaluates the target.
 
     The configuration has ``plan`` (``TrialPlan.to_json``), ``stages_done`` and ``rungs_done`` (of
-    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``.
+    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``; a rung
+    whose score is NaN comes with the reason in ``diverged``.
     """
 
     def setup(
@@ -76,6 +81,9 @@ class SequenceTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         """End the workers."""
+        self._stop_workers()
+
+    def _stop_workers(self) -> None:
         for worker in self._workers:
             ray.kill(worker)
         self._workers = []
@@ -108,27 +116,50 @@ class SequenceTrainable(tune.Trainable):
             return _event("stage", report)
         report = self._all("run_rung", self._plan_json, self._rungs_done)
         self._rungs_done += 1
+        diverged = report.pop("error")
+        if diverged or self._rungs_done == len(self._plan.budgets):
+            drop_progress(self._store, self._plan)
         shown = {name: report[name] for name in ("score", "rung", "budget_steps")}
-        return {**_event("rung", report), **shown}
+        return {**_event("rung", report), **shown, "diverged": diverged}
 
     def _all(self, method: str, *arguments: Any) -> Any:
         """Call a method on all workers together; return worker 0's answer."""
         if not self._workers:
             self._start_workers()
-        answers = ray.get([getattr(w, method).remote(*arguments) for w in self._workers])
-        return answers[0]
+        calls = [getattr(worker, method).remote(*arguments) for worker in self._workers]
+        try:
+            return ray.get(calls)[0]
+        except ray.exceptions.RayError:
+            # A worker that failed alone leaves the others waiting for it, for ever: they are ended
+            # and started anew by the next unit. If all came to an end, they can go on together.
+            ended, waiting = ray.wait(calls, num_returns=len(calls), timeout=GRACE_S)
+            if waiting or any(_is_lost(call) for call in ended):
+                self._stop_workers()
+            raise
 
     def _start_workers(self) -> None:
         world_size = self._resources["workers_per_trial"]
-        remote = TrainingWorker.options(
+        remote: Any = ray.remote(
             num_cpus=self._resources["cpus_per_worker"],
             num_gpus=self._resources["gpus_per_worker"],
-        )
+            max_restarts=0,
+        )(TrainingWorker)
         self._workers = [
             remote.remote(self._session, rank, world_size) for rank in range(world_size)
         ]
         address, port = ray.get(self._workers[0].rendezvous.remote())
         ray.get([worker.connect.remote(address, port) for worker in self._workers])
+
+
+def _is_lost(call: Any) -> bool:
+    """Whether a finished call's worker is gone, rather than failed with an error of its own."""
+    try:
+        ray.get(call)
+    except ray.exceptions.RayTaskError:
+        return False
+    except ray.exceptions.RayError:
+        return True
+    return False
 
 
 def _event(kind: str, content: dict[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -119,6 +120,18 @@ class TokenHead(nn.Module):
     def forward(self, states_RTH: Tensor) -> Tensor:
         """Return logits, `R x T x C`."""
         return self.out(self.dropout(states_RTH))  # type: ignore[no-any-return]
+
+
+def pad_rows(rows: Sequence[Sequence[int]], num_tokens: int, filler: int) -> Tensor:
+    """Return rows of whole numbers, padded at their ends, `R x num_tokens`.
+
+    >>> pad_rows([(1, 2, 3), (4,)], 3, 0).tolist()
+    [[1, 2, 3], [4, 0, 0]]
+    """
+    padded = np.full((len(rows), num_tokens), filler, dtype=np.int64)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+    return torch.from_numpy(padded)
 
 
 def label_ids(encoding: Encoding) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.formats.base import IGNORE, ClassificationHead, Encoding, Feature
+from trainables.formats.base import IGNORE, ClassificationHead, Encoding, Feature, pad_rows
 from trainables.records import ChoiceRecord
 
 
 class MultipleChoice:
     """Each choice is one row with one score; cross-entropy over an example's choices.
 
-    The logits are one score a row. ``labels`` gives, row by row, the index of the example and
-    whether the row is the right one, so examples may differ in their number of choices.
+    The logits are one score a row. Examples may differ in their number of choices: an example's
+    label says which is right and in which rows of the batch its choices are.
     """
 
     def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
@@ -44,22 +45,23 @@ class MultipleChoice:
         return features
 
     def labels(self, features: Sequence[Feature], num_tokens: int) -> Tensor:
-        """Return the right choice (`IGNORE` if unlabelled) and the number of choices, `E x 2`."""
-        return torch.tensor(
-            [[IGNORE if f.label is None else f.label, len(f.rows)] for f in features]
-        )
+        """Return the right choice (`IGNORE` if unlabelled) and the choices' rows, `E x (1 + C)`.
+
+        Examples with fewer choices have rows of -1 at the end.
+        """
+        right = torch.tensor([[IGNORE if f.label is None else f.label] for f in features])
+        return torch.cat([right, _rows_of_choices(features)], dim=1)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy over each example's choices, summed over examples."""
-        scores_EC = _by_example(logits[:, 0].float(), labels[:, 1].tolist())
+        scores_EC = _by_example(logits, labels[:, 1:])
         return functional.cross_entropy(
             scores_EC, labels[:, 0], reduction="sum", ignore_index=IGNORE
         )
 
     def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
         """Return the best choice of each feature."""
-        scores_EC = _by_example(logits[:, 0].float(), [len(f.rows) for f in features])
-        return scores_EC.argmax(-1).tolist()  # type: ignore[no-any-return]
+        return _by_example(logits.cpu(), _rows_of_choices(features)).argmax(-1).tolist()
 
     def decode(
         self,
@@ -75,8 +77,14 @@ class MultipleChoice:
         }
 
 
-def _by_example(scores_R: Tensor, num_choices: list[int]) -> Tensor:
+def _rows_of_choices(features: Sequence[Feature]) -> Tensor:
+    """Return the batch's rows that each example's choices are in, `E x C`, -1 for none."""
+    starts = itertools.accumulate((len(f.rows) for f in features), initial=0)
+    rows = [range(start, start + len(f.rows)) for start, f in zip(starts, features, strict=False)]
+    return pad_rows(rows, max(len(row) for row in rows), -1)
+
+
+def _by_example(logits_R1: Tensor, rows_EC: Tensor) -> Tensor:
     """Lay the rows' scores out as `E x C`, missing choices at minus infinity."""
-    return nn.utils.rnn.pad_sequence(
-        list(scores_R.split(num_choices)), batch_first=True, padding_value=float("-inf")
-    )
+    scores_EC = logits_R1[:, 0].float()[rows_EC.clamp(min=0)]
+    return scores_EC.masked_fill(rows_EC < 0, float("-inf"))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spaces.errors import InputError
 from trainables.formats.base import Encoding, Feature, TokenHead
 from trainables.records import QuestionRecord
 
@@ -30,13 +31,23 @@ class QuestionAnswering:
     def encode(self, records: Sequence[QuestionRecord], encoding: Encoding) -> list[Feature]:
         """Encode ``<s> question </s></s> context </s>`` in windows.
 
-        ``extra`` is (first context position, character offsets of the context's tokens).
+        ``extra`` is (first context position, character offsets of the context's tokens). Windows
+        overlap by the task's ``doc_stride``, at most a third of a window.
+
+        Raises:
+            InputError: The task's ``max_length`` has no room for a question and a context.
         """
         if not records:
             return []
         task = encoding.task
-        # A question may take at most half of the window, so that some context is always seen.
-        limit = task.max_length // 2
+        # A question may take at most half of the room, so that some context is always seen.
+        room = task.max_length - encoding.tokenizer.num_special_tokens_to_add(pair=True)
+        limit = room // 2
+        if limit < 1:
+            raise InputError(
+                f"task {task.name!r}: max_length {task.max_length} leaves no room for a question "
+                "and its context. Raise training.max_length."
+            )
         cut = encoding.tokenizer(
             [record.question.strip() for record in records],
             add_special_tokens=False,
@@ -53,7 +64,7 @@ class QuestionAnswering:
             [record.context for record in records],
             truncation="only_second",
             max_length=task.max_length,
-            stride=min(task.doc_stride, task.max_length // 4),
+            stride=min(task.doc_stride, task.max_length // 3, room - limit - 1),
             return_overflowing_tokens=True,
             return_offsets_mapping=True,
         )
@@ -72,12 +83,17 @@ class QuestionAnswering:
         return features
 
     def labels(self, features: Sequence[Feature], num_tokens: int) -> Tensor:
-        """Return start and end positions, `R x 2`."""
-        return torch.tensor([feature.label for feature in features])
+        """Return start, end and length of each row, `R x 3`."""
+        return torch.tensor([(*feature.label, feature.num_tokens) for feature in features])
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean of the start and end cross-entropies, summed over windows."""
-        start_RT, end_RT = logits.float().unbind(-1)
+        """Mean of the start and end cross-entropies, summed over windows.
+
+        Padding is no candidate: a window's loss does not depend on its batch.
+        """
+        position_T = torch.arange(logits.shape[1], device=logits.device)
+        padding_RT1 = (position_T >= labels[:, 2:]).unsqueeze(-1)
+        start_RT, end_RT = logits.float().masked_fill(padding_RT1, float("-inf")).unbind(-1)
         return (
             functional.cross_entropy(start_RT, labels[:, 0], reduction="sum")
             + functional.cross_entropy(end_RT, labels[:, 1], reduction="sum")
@@ -85,13 +101,12 @@ class QuestionAnswering:
 
     def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
         """Return, for each window, (null score, best score, start, end) with token positions."""
-        result = []
-        for row_T2, feature in zip(logits.float(), features, strict=True):
-            first, offsets = feature.extra
-            start_T, end_T = row_T2.unbind(-1)
-            null = float(start_T[0] + end_T[0])
-            result.append((null, *_best_span(start_T, end_T, first, len(offsets))))
-        return result
+        start_RT, end_RT = logits.float().cpu().unbind(-1)
+        null_R = start_RT[:, 0] + end_RT[:, 0]
+        first = [feature.extra[0] for feature in features]
+        length = [len(feature.extra[1]) for feature in features]
+        spans = _best_spans(start_RT, end_RT, torch.tensor(first), torch.tensor(length))
+        return [(null, *span) for null, span in zip(null_R.tolist(), spans, strict=True)]
 
     def decode(
         self,
@@ -112,7 +127,7 @@ class QuestionAnswering:
             first, offsets = feature.extra
             null[feature.record] = min(null.get(feature.record, float("inf")), null_score)
             if end < start:
-                continue
+                continue  # A window without context.
             text = record.context[offsets[start - first][0] : offsets[end - first][1]]
             if score > best.get(feature.record, (float("-inf"), ""))[0]:
                 best[feature.record] = (score, text)
@@ -142,21 +157,34 @@ def _span_label(
     return (first + start, first + max(start, end))
 
 
-def _best_span(start_T: Tensor, end_T: Tensor, first: int, length: int) -> tuple[float, int, int]:
-    """Return (score, start, end) of the best span within the context; end < start if none."""
-    if length == 0:
-        return float("-inf"), 1, 0
-    starts, ends = start_T[first : first + length], end_T[first : first + length]
-    top = min(NUM_BEST, length)
-    start_scores, start_at = starts.topk(top)
-    end_scores, end_at = ends.topk(top)
-    scores = start_scores[:, None] + end_scores[None, :]
-    gap = end_at[None, :] - start_at[:, None]
-    scores = scores.masked_fill((gap < 0) | (gap >= MAX_ANSWER_TOKENS), float("-inf"))
-    best = int(scores.argmax())
-    score = float(scores.flatten()[best])
-    if score == float("-inf"):
-        # No pair of the top starts and ends fits: take the single best token.
-        token = int((starts + ends).argmax())
-        return float(starts[token] + ends[token]), first + token, first + token
-    return score, first + int(start_at[best // top]), first + int(end_at[best % top])
+def _best_spans(
+    start_RT: Tensor, end_RT: Tensor, first_R: Tensor, length_R: Tensor
+) -> list[tuple[float, int, int]]:
+    """Return (score, start, end) of each row's best span within its context.
+
+    Of the best starts and ends, N each, the best pair that is in order and not too long. Where
+    none is, the best single token; end < start where there is no context at all.
+    """
+    position_T = torch.arange(start_RT.shape[1])
+    inside_RT = (position_T >= first_R[:, None]) & (position_T < (first_R + length_R)[:, None])
+    start_RT = start_RT.masked_fill(~inside_RT, float("-inf"))
+    end_RT = end_RT.masked_fill(~inside_RT, float("-inf"))
+    top = min(NUM_BEST, start_RT.shape[1])
+    start_RN, start_at_RN = start_RT.topk(top)
+    end_RN, end_at_RN = end_RT.topk(top)
+    gap_RNN = end_at_RN[:, None, :] - start_at_RN[:, :, None]
+    pair_RNN = (start_RN[:, :, None] + end_RN[:, None, :]).masked_fill(
+        (gap_RNN < 0) | (gap_RNN >= MAX_ANSWER_TOKENS), float("-inf")
+    )
+    score_R, best_R = pair_RNN.flatten(1).max(1)
+    single_score_R, single_R = (start_RT + end_RT).max(1)
+    spans = []
+    for i, score in enumerate(score_R.tolist()):
+        best, single = int(best_R[i]), int(single_R[i])
+        if score > float("-inf"):
+            spans.append((score, int(start_at_RN[i, best // top]), int(end_at_RN[i, best % top])))
+        elif length_R[i] > 0:
+            spans.append((float(single_score_R[i]), single, single))
+        else:
+            spans.append((score, 1, 0))
+    return spans

@@ -42,7 +42,7 @@ class Retrieval:
         raise NotImplementedError("a retrieval task has no training set")
 
     def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
-        """Return each sentence's vector as a tensor of 32-bit floats."""
+        """Return each sentence's vector, `H`, as 32-bit floats on the CPU."""
         return list(logits.float().cpu())
 
     def decode(

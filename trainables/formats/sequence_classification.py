@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spaces.errors import DataError, near_matches
 from trainables.formats.base import ClassificationHead, Encoding, Feature, label_ids
 from trainables.records import ClassificationRecord
 
@@ -21,7 +22,11 @@ class SequenceClassification:
         return ClassificationHead(hidden_size, num_labels, dropout)
 
     def encode(self, records: Sequence[ClassificationRecord], encoding: Encoding) -> list[Feature]:
-        """Encode pairs as ``<s> a </s></s> b </s>``, the longer text cut first."""
+        """Encode pairs as ``<s> a </s></s> b </s>``, the longer text cut first.
+
+        Raises:
+            DataError: A label that is not one of the task's.
+        """
         if not records:
             return []
         pairs = [record.text_pair for record in records]
@@ -32,6 +37,13 @@ class SequenceClassification:
             max_length=encoding.task.max_length,
         )["input_ids"]
         index = label_ids(encoding)
+        for record in records:
+            if record.label is not None and record.label not in index:
+                raise DataError(
+                    f"task {encoding.task.name!r}: record {record.id!r} has the label "
+                    f"{record.label!r}, which is not one of the task's. "
+                    f"{near_matches(record.label, index)}"
+                )
         return [
             Feature((tuple(row),), i, None if record.label is None else index[record.label])
             for i, (row, record) in enumerate(zip(rows, records, strict=True))
@@ -47,7 +59,7 @@ class SequenceClassification:
 
     def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
         """Return the class index of each feature."""
-        return logits.argmax(-1).tolist()  # type: ignore[no-any-return]
+        return logits.argmax(-1).tolist()
 
     def decode(
         self,

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainables.formats.base import IGNORE, Encoding, Feature, TokenHead, label_ids
+from trainables.formats.base import IGNORE, Encoding, Feature, TokenHead, label_ids, pad_rows
 from trainables.records import TaggingRecord
 
 
 class TokenClassification:
-    """Cross-entropy over first subwords; a long sentence gives several windows, no word is lost."""
+    """Cross-entropy over first subwords; a long sentence gives several windows, no word is lost.
+
+    A tag outside the label set (another language's, say) is no part of the loss and can never be
+    predicted; the metric counts it as wrong.
+    """
 
     def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
         """Make a linear head on every token."""
@@ -43,20 +46,18 @@ class TokenClassification:
                     seen.add((source, word))
                     firsts.append((word, position))
             tags = records[source].tags
-            label = None
+            label, num_units = None, 0
             if tags is not None:
-                label = [IGNORE] * len(row)
+                marks = [IGNORE] * len(row)
                 for word, position in firsts:
-                    label[position] = index.get(tags[word], IGNORE)
-            features.append(Feature((tuple(row),), source, label, len(firsts), tuple(firsts)))
+                    marks[position] = index.get(tags[word], IGNORE)
+                label, num_units = tuple(marks), len(row) - marks.count(IGNORE)
+            features.append(Feature((tuple(row),), source, label, num_units, tuple(firsts)))
         return features
 
     def labels(self, features: Sequence[Feature], num_tokens: int) -> Tensor:
         """Return tag indices, `R x T`, ``IGNORE`` off the first subwords."""
-        padded = torch.full((len(features), num_tokens), IGNORE)
-        for i, feature in enumerate(features):
-            padded[i, : len(feature.label)] = torch.tensor(feature.label)
-        return padded
+        return pad_rows([feature.label for feature in features], num_tokens, IGNORE)
 
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy summed over words."""

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.trainables import tiny
+from trainables.batches import (
+    collate,
+    derived_seed,
+    global_batch,
+    micro_batches,
+    mixture_schedule,
+)
+
+
+@given(size=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 3))
+def test_each_epoch_sees_every_example_exactly_once(size, batch_size, seed):
+    steps = 3 * size // batch_size + 1
+    stream = [i for step in range(steps) for i in global_batch(seed, size, batch_size, step)]
+    for epoch in range(len(stream) // size):
+        assert sorted(stream[epoch * size : (epoch + 1) * size]) == list(range(size))
+
+
+def test_epochs_and_seeds_differ():
+    stream = [global_batch(0, 50, 50, step) for step in range(3)]
+    assert len({tuple(batch) for batch in [*stream, global_batch(1, 50, 50, 0)]}) == 4
+
+
+@given(
+    sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=6),
+    steps=st.integers(1, 200),
+    seed=st.integers(0, 3),
+)
+def test_mixture_shares_are_exact(sizes, steps, seed):
+    schedule = mixture_schedule(sizes, seed, steps)
+    assert len(schedule) == steps
+    counts = Counter(schedule)
+    for i, size in enumerate(sizes):
+        assert abs(counts[i] - steps * size / sum(sizes)) < 1
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+@pytest.mark.parametrize("micro", [1, 2, 8])
+def test_the_workers_share_the_global_batch(world_size, micro):
+    form = "token_classification"
+    features = tiny.features(form)
+    indices = global_batch(0, len(features), 8, 3)
+    rows, scales = [], set()
+    for rank in range(world_size):
+        for batch in micro_batches(
+            features,
+            indices,
+            task=form,
+            form=form,
+            pad_id=1,
+            device=torch.device("cpu"),
+            rank=rank,
+            world_size=world_size,
+            micro_batch_size=micro,
+        ):
+            scales.add(batch["scale"])
+            for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
+                rows.append(tuple(row[mask.bool()].tolist()))
+    assert sorted(rows) == sorted(features[i].rows[0] for i in indices)
+    assert scales == {world_size / sum(features[i].num_units for i in indices)}
+
+
+def test_collate_pads_to_the_longest_row():
+    features = tiny.features("multiple_choice", 3)
+    batch = collate(features, "multiple_choice", 1, torch.device("cpu"), labelled=True)
+    rows = [row for f in features for row in f.rows]
+    assert batch["input_ids"].shape == (len(rows), max(map(len, rows)))
+    assert batch["attention_mask"].sum(1).tolist() == [len(row) for row in rows]
+    assert (batch["input_ids"][batch["attention_mask"] == 0] == 1).all()
+
+
+def test_seeds_do_not_depend_on_the_process():
+    code = "from trainables.batches import derived_seed; print(derived_seed('a', 1, 'b'))"
+    seeds = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": hash_seed, "PATH": "", "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for hash_seed in ("1", "2")
+    }
+    assert seeds == {str(derived_seed("a", 1, "b"))}

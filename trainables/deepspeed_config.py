@@ -1,0 +1,129 @@
+"""DeepSpeed's configuration of a stage: the study's settings, or a user's own JSON under them.
+
+The rule of merging: the study file decides what it has a setting for (batch, clipping, optimizer,
+schedule, precision), and a JSON that sets one of those keys is refused by name. Everything else is
+the JSON's, unchanged. The value ``"auto"`` means "left out", as in Hugging Face's configurations.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from spaces.errors import InputError
+from spaces.plan import TrainSettings
+from spaces.study import DeepSpeedSection
+
+#: Keys of a DeepSpeed JSON that the study file decides.
+OWNED_KEYS = (
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "gradient_clipping",
+    "optimizer",
+    "scheduler",
+    "bf16",
+    "bfloat16",
+    "fp16",
+    "amp",
+    "torch_autocast",
+)
+ZERO_STAGES = (0, 1, 2, 3)
+
+
+def deepspeed_config(
+    section: DeepSpeedSection | str,
+    settings: TrainSettings,
+    *,
+    precision: str,
+    micro_batch_size: int,
+    accumulation_steps: int,
+) -> dict[str, Any]:
+    """Return the DeepSpeed configuration of a stage.
+
+    Args:
+        section: The study's own settings, or the path of a DeepSpeed JSON.
+        settings: The stage's settings.
+        precision: ``fp32`` or ``bf16``.
+        micro_batch_size: Examples in one forward pass on one worker.
+        accumulation_steps: Forward passes a worker makes in one step.
+
+    Raises:
+        InputError: A JSON that cannot be read, sets a key the study decides, or asks for what
+            cannot be (an unknown ZeRO stage, optimizer offload without ZeRO).
+    """
+    if isinstance(section, str):
+        config = _read(section)
+        where = f"deepspeed: {section!r}"
+    else:
+        config = {"zero_optimization": {"stage": section.zero_stage}}
+        if section.offload == "optimizer":
+            config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
+        where = "deepspeed"
+    zero = config.setdefault("zero_optimization", {})
+    if zero.setdefault("stage", 0) not in ZERO_STAGES:
+        raise InputError(
+            f"{where}: the ZeRO stage is {zero['stage']!r}. Use one of "
+            f"{', '.join(map(str, ZERO_STAGES))}."
+        )
+    if offloads_optimizer(config) and zero["stage"] == 0:
+        raise InputError(
+            f"{where}: the optimizer can be offloaded from ZeRO stage 1 on, and the stage is 0. "
+            "Raise the ZeRO stage, or offload nothing."
+        )
+    if precision == "bf16" and zero["stage"] == 0:
+        # The 32-bit weights are the optimizer's, and only ZeRO's optimizers let them be read.
+        # Stage 1 makes the same updates, each worker a part of them.
+        zero["stage"] = 1
+    return config | {
+        "train_micro_batch_size_per_gpu": micro_batch_size,
+        "gradient_accumulation_steps": accumulation_steps,
+        "gradient_clipping": settings.max_grad_norm,
+        "bf16": {"enabled": precision == "bf16"},
+        # Our own AdamW is a torch optimizer under ZeRO, which DeepSpeed wants to be told.
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 10**9,
+    }
+
+
+def offloads_optimizer(config: dict[str, Any]) -> bool:
+    """Return whether a configuration keeps the optimizer's state in host memory."""
+    offload = config["zero_optimization"].get("offload_optimizer") or {}
+    return bool(offload.get("device", "none") != "none")
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"deepspeed: cannot read {path!r}: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"deepspeed: {path!r} holds a {type(config).__name__}, not an object.")
+    config = _without_auto(config)
+    owned = [key for key in OWNED_KEYS if key in config]
+    if owned:
+        raise InputError(
+            f"deepspeed: {path!r} sets {', '.join(owned)}, which the study file decides "
+            '(training and resources). Remove the keys, or set them to "auto".'
+        )
+    if not isinstance(config.get("zero_optimization", {}), dict):
+        raise InputError(f"deepspeed: zero_optimization of {path!r} is not an object.")
+    return config
+
+
+def _without_auto(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration less its ``"auto"`` values, at every depth.
+
+    An object that held nothing else goes as a whole: it states no wish.
+    """
+    kept: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            inner = _without_auto(value)
+            if inner or not value:
+                kept[key] = inner
+        elif value != "auto":
+            kept[key] = value
+    return kept
