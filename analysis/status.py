@@ -32,9 +32,10 @@ def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
         run_dir: The run directory.
 
     Returns:
-        ``name`` and ``path``; ``finished`` (no trial is running or waiting and the search's
-        budget is used up); ``trials``, counts by state and their ``total``; ``stages`` with
-        ``distinct``, ``trained``, ``reused`` and ``size_bytes`` (what the store still holds);
+        ``name`` and ``path``; ``finished`` (the driver said so, or no trial is running or waiting
+        and the search's budget is used up); ``trials``, counts by state and their ``total``;
+        ``stages`` with ``distinct``, ``trained``, ``reused`` and ``size_bytes`` (what the store
+        still holds);
         ``incumbents``, target to sequence, score, gains (points) and seeds, or ``None`` where no
         trial is complete; ``cost`` with ``steps_trained``, ``steps_reused``, ``share_saved``,
         ``wall_s`` and ``elapsed_s``; ``time_left_s`` (seconds) or ``None`` where nothing has
@@ -52,7 +53,8 @@ def describe(run: Run) -> dict[str, Any]:
     cost = cost_summary(run).to_dict("index")["all"]
     best = {row["target"]: row for row in incumbent(run).to_dict("records")}
     targets = [*best, *_targets(run.study), *sorted(set(run.trials["target"]))]
-    to_come = _trials_to_come(run)
+    # A search may end before its budget, with a space that is exhausted: only its driver knows.
+    to_come = 0 if (run.path / "finished.json").is_file() else _trials_to_come(run)
     return {
         "name": run.name,
         "path": str(run.path),

@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
+from search.checks import check_batch_sizes, check_model, check_resources
 from search.coordinator import Coordinator
 from search.ledger import Ledger
 from search.rundir import RunDirectory
@@ -23,7 +24,6 @@ from search.samplers import make_sampler
 from search.tables import write_tables
 from search.view import LiveView
 from spaces.errors import InputError, TaskorderError
-from spaces.hyperparameters import Distribution
 from spaces.study import Study
 from trainables.preparation import SCRATCH, Preparation, check_data, free_gpus, prepare
 from trainables.session_config import SessionConfig
@@ -53,10 +53,14 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
     """Check what can be known before Ray starts.
 
     Raises:
-        InputError: Missing data, an unknown sampler, resources that no trial could get.
+        InputError: Missing data, an unknown sampler, resources that no trial could get, a model
+            folder that does not exist.
     """
     make_sampler(study)
-    _check_resources(study, address)
+    check_model(study)
+    if address is None:
+        check_resources(study, num_gpus=free_gpus())
+    check_batch_sizes(study)
     check_data(study, data_root)
 
 
@@ -98,51 +102,6 @@ def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
     return _run(study, resolved, directory, preparation, address=address, console=console)
 
 
-def _check_resources(study: Study, address: str | None) -> None:
-    if address is not None:
-        return
-    resources = study.resources
-    cpus = len(os.sched_getaffinity(0))
-    needed = resources.workers_per_trial * resources.cpus_per_worker
-    if needed > cpus:
-        raise InputError(
-            f"resources: a trial needs {needed:g} CPUs ({resources.workers_per_trial} workers of "
-            f"{resources.cpus_per_worker:g}), this machine has {cpus}. Lower "
-            "resources.workers_per_trial or cpus_per_worker, or join a cluster with --address."
-        )
-    gpus, wanted = free_gpus(), resources.workers_per_trial * resources.gpus_per_worker
-    if wanted > gpus:
-        raise InputError(
-            f"resources: a trial needs {wanted:g} GPUs, this machine has {gpus}. Lower "
-            "resources.gpus_per_worker (0 trains on CPUs), or join a cluster with --address."
-        )
-    _check_batch_sizes(study)
-
-
-def _check_batch_sizes(study: Study) -> None:
-    workers = study.resources.workers_per_trial
-    given: dict[str, Any] = {
-        "training.batch_size": study.training.batch_size,
-        "training.stage.batch_size": study.training.stage.batch_size,
-        "training.target.batch_size": study.training.target.batch_size,
-    }
-    for name, spec in study.hyperparameters.items():
-        if name.endswith(".batch_size"):
-            given[f"hyperparameters.{name}"] = spec
-    for name, value in given.items():
-        if isinstance(value, Distribution) and value.choice is None and workers > 1:
-            raise InputError(
-                f"{name}: a range has values that do not divide over {workers} workers. Use a "
-                "choice of multiples of resources.workers_per_trial."
-            )
-        for size in value.extremes() if isinstance(value, Distribution) else (value,):
-            if size is not None and size % workers:
-                raise InputError(
-                    f"{name}: {size} does not divide over {workers} workers. "
-                    "Use a multiple of resources.workers_per_trial."
-                )
-
-
 def _run(
     study: Study,
     resolved: dict[str, Any],
@@ -169,13 +128,15 @@ def _run(
                 with LiveView(study, lambda: coordinator.records, console) as view:
                     _tune(study, resolved, directory, preparation, coordinator, view, writer)
         finally:
-            interrupted = coordinator.num_running > 0 or not coordinator.is_finished
+            finished = coordinator.num_running == 0 and coordinator.is_finished
             coordinator.suspend()
             writer.write()
             _stop_ray()
+        if finished:
+            directory.note_finished()
         states = [record.status for record in coordinator.records]
         return Outcome(
-            finished=not interrupted,
+            finished=finished,
             num_failed=states.count("failed"),
             num_complete=states.count("complete"),
         )

@@ -61,6 +61,19 @@ class RunDirectory:
         """Ray's own folder; nothing in it matters to a resumed run."""
         return self.path / "ray"
 
+    @property
+    def finished_file(self) -> Path:
+        """Says when nothing was left to run; not there before."""
+        return self.path / "finished.json"
+
+    def note_finished(self) -> None:
+        """Note that nothing is left to run, once."""
+        if not self.finished_file.exists():
+            note = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds")}
+            temporary = self.finished_file.with_suffix(".tmp")
+            temporary.write_text(json.dumps(note), encoding="utf-8")
+            temporary.replace(self.finished_file)
+
     def optuna_url(self, study: Study) -> str:
         """Return the URL of the Optuna storage."""
         return study.storage.optuna or f"sqlite:///{(self.path / 'optuna.db').resolve()}"

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from scipy.stats import norm
-from sklearn.linear_model import BayesianRidge
 
 from search.samplers.base import Candidate, SequenceSampler
 from spaces.sequences import Sequence
@@ -51,6 +49,8 @@ class SurrogateSampler(SequenceSampler):
         observed, values, mine = self._observations(study, target)
         if len(mine) < NUM_WARMUP:
             return candidates[int(rng.integers(len(candidates)))], target
+        from sklearn.linear_model import BayesianRidge  # noqa: PLC0415  (1.5 s that `check` spares)
+
         model = BayesianRidge().fit(observed, values)
         mean, deviation = model.predict(
             np.stack([self._features_of(s) for s in candidates]), return_std=True
@@ -132,6 +132,8 @@ def order_features(sequence: Sequence, tasks: tuple[str, ...]) -> Array:
 
 def expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
     """Return the expected improvement over ``best`` (Jones et al. 1998), at least 0."""
+    from scipy.stats import norm  # noqa: PLC0415  (most of a second that `check` spares)
+
     deviation = np.maximum(deviation, 1e-12)
     z = (mean - best) / deviation
     improvement: Array = (mean - best) * norm.cdf(z) + deviation * norm.pdf(z)

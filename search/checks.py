@@ -1,0 +1,82 @@
+"""What is known to be impossible before anything starts, beyond what the study file itself says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from spaces.errors import InputError
+from spaces.hyperparameters import Distribution
+from spaces.study import Study
+
+
+def check_model(study: Study) -> None:
+    """Check that a model named by a path is there; hub ids are looked up when a run starts.
+
+    Raises:
+        InputError: It is not.
+    """
+    name = study.model.name
+    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_a_path and not Path(name).is_dir():
+        raise InputError(
+            f"model.name: the folder {name!r} does not exist. Give a Hugging Face folder, a hub id "
+            "such as FacebookAI/xlm-roberta-large, mini or scratch."
+        )
+
+
+def check_resources(study: Study, *, num_gpus: int) -> None:
+    """Check that one trial fits this machine.
+
+    Args:
+        study: The study.
+        num_gpus: GPUs that this machine has.
+
+    Raises:
+        InputError: It does not.
+    """
+    resources = study.resources
+    cpus = len(os.sched_getaffinity(0))
+    needed = resources.workers_per_trial * resources.cpus_per_worker
+    if needed > cpus:
+        raise InputError(
+            f"resources: a trial needs {needed:g} CPUs ({resources.workers_per_trial} workers of "
+            f"{resources.cpus_per_worker:g}), this machine has {cpus}. Lower "
+            "resources.workers_per_trial or cpus_per_worker, or join a cluster with --address."
+        )
+    wanted = resources.workers_per_trial * resources.gpus_per_worker
+    if wanted > num_gpus:
+        raise InputError(
+            f"resources: a trial needs {wanted:g} GPUs, this machine has {num_gpus}. Lower "
+            "resources.gpus_per_worker (0 trains on CPUs), or join a cluster with --address."
+        )
+
+
+def check_batch_sizes(study: Study) -> None:
+    """Check that every batch divides over a trial's workers.
+
+    Raises:
+        InputError: One does not, or one of a range would not.
+    """
+    workers = study.resources.workers_per_trial
+    given: dict[str, Any] = {
+        "training.batch_size": study.training.batch_size,
+        "training.stage.batch_size": study.training.stage.batch_size,
+        "training.target.batch_size": study.training.target.batch_size,
+    }
+    for name, spec in study.hyperparameters.items():
+        if name.endswith(".batch_size"):
+            given[f"hyperparameters.{name}"] = spec
+    for name, value in given.items():
+        if isinstance(value, Distribution) and value.choice is None and workers > 1:
+            raise InputError(
+                f"{name}: a range has values that do not divide over {workers} workers. Use a "
+                "choice of multiples of resources.workers_per_trial."
+            )
+        for size in value.extremes() if isinstance(value, Distribution) else (value,):
+            if size is not None and size % workers:
+                raise InputError(
+                    f"{name}: {size} does not divide over {workers} workers. "
+                    "Use a multiple of resources.workers_per_trial."
+                )
