@@ -110,6 +110,12 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
             padding token, and the character offsets that fast tokenizers give.
     """
     tokenizer = _load(AutoTokenizer, path, revision)
+    if len(tokenizer) <= len(tokenizer.all_special_ids) + 1:
+        # Transformers makes an empty tokenizer of a folder that holds only its configuration.
+        raise InputError(
+            f"model.name: the tokenizer of {path!r} has no vocabulary. Give a model folder that "
+            "holds tokenizer.json."
+        )
     if not tokenizer.is_fast:
         raise InputError(
             f"model.name: the tokenizer of {path!r} is not a fast one, so it cannot tell where a "

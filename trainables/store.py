@@ -1,8 +1,9 @@
 """The stage store: content-addressed checkpoints, safetensors and metadata, no pickles.
 
-An entry is a folder named by its key that holds ``data.safetensors`` and ``meta.json``. The data
-is written first and the metadata renamed (or put) last, so the metadata's presence *is*
-completeness. Two writers of one key write the same content, so whoever comes last does no harm.
+An entry is a folder named by its key that holds its data and ``meta.json``. The data is written
+first and the metadata renamed (or put) last, so the metadata's presence *is* completeness. The
+data's name holds its checksum: two writers of one key may differ in the last bits (other devices),
+and a reader always gets the data that the metadata speaks of.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from spaces.errors import StoreError
 
 Kind = Literal["stages", "progress"]
 FORMAT_VERSION = 1
-DATA = "data.safetensors"
+DATA = "data-{}.safetensors"
 META = "meta.json"
 
 
@@ -98,7 +99,7 @@ class StageStore:
         payload = save(dict(data))
         entry = Entry(kind, key, len(payload), hashlib.sha256(payload).hexdigest(), metadata)
         self._fs.makedirs(self._path(kind, key), exist_ok=True)
-        self._write(self._path(kind, key, DATA), payload)
+        self._write(self._data_path(entry), payload)
         meta = {
             "format": FORMAT_VERSION,
             "kind": kind,
@@ -120,7 +121,7 @@ class StageStore:
         """
         from safetensors.torch import load  # noqa: PLC0415
 
-        path = self._path(entry.kind, entry.key, DATA)
+        path = self._data_path(entry)
         try:
             payload = self._fs.cat_file(path)
         except FileNotFoundError:
@@ -155,6 +156,9 @@ class StageStore:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{key}.lock"):
             yield
+
+    def _data_path(self, entry: Entry) -> str:
+        return self._path(entry.kind, entry.key, DATA.format(entry.sha256[:16]))
 
     def _path(self, kind: str, key: str, *names: str) -> str:
         return "/".join((self._root, kind, key[:2], key, *names))

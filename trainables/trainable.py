@@ -28,8 +28,8 @@ class SequenceTrainable(tune.Trainable):
     """Trains a sequence's stages, then fine-tunes and evaluates the target.
 
     The configuration has ``plan`` (``TrialPlan.to_json``), ``stages_done`` and ``rungs_done`` (of
-    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``; a rung
-    whose score is NaN comes with the reason in ``diverged``.
+    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``; a
+    rung whose score is NaN comes with the reason in ``diverged``.
     """
 
     def setup(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import torch.distributed as dist
 
 from tests.trainables import tiny
+from trainables.engine import free_port, init_process
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +22,5 @@ def data_root(tmp_path_factory):
 @pytest.fixture(scope="session")
 def one_worker():
     """Make this process the only worker of a process group."""
-    import torch.distributed as dist
-
-    from trainables.engine import free_port, init_process
-
     if not dist.is_initialized():
         init_process(0, 1, "127.0.0.1", free_port())

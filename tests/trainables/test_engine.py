@@ -163,7 +163,7 @@ def test_a_batch_that_does_not_divide_is_refused(tiny_model):
 def test_offload_without_gpu_is_refused(tiny_model):
     section = DeepSpeedSection(zero_stage=2, offload="optimizer")
     stage = Stage(tiny_model, ("token_classification",), section=section)
-    with pytest.raises(InputError, match="this worker has none. Use offload: none"):
+    with pytest.raises(InputError, match=r"this worker has none\. Use offload: none"):
         stage.engine()
 
 

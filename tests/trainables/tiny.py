@@ -168,7 +168,10 @@ def write_data(root: Path) -> Path:
         lines = [f"{r.text}\t{r.text_pair}\t{r.label}" for r in pairs]
         _write(root / f"xnli/{split}-{language}.tsv", "\n".join(lines) + "\n")
         tagged = records("token_classification", count)
-        blocks = ["".join(f"{w}\t{t}\n" for w, t in zip(r.tokens, r.tags)) for r in tagged]
+        blocks = [
+            "".join(f"{word}\t{tag}\n" for word, tag in zip(r.tokens, r.tags, strict=True))
+            for r in tagged
+        ]
         _write(root / f"panx/{split}-{language}.tsv", "\n".join(blocks))
     for name, count in (
         ("squad/train-v1.1.json", 40),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -63,9 +64,7 @@ def test_the_oracle_recovers_every_span_in_windows(words, data):
     spans = [f.extra[1] for f in features]
     assert spans[0][0][0] == 0
     assert spans[-1][-1][1] == len(context)
-    assert all(
-        after[0][0] <= before[-1][1] for before, after in zip(spans, spans[1:], strict=False)
-    )
+    assert all(after[0][0] <= before[-1][1] for before, after in itertools.pairwise(spans))
 
 
 def test_an_answer_cut_by_every_window_is_labelled_absent():

@@ -1,0 +1,107 @@
+"""What two worker processes compute together, for comparison with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+from spaces.errors import TrainingError
+from spaces.plan import TrialPlan
+from spaces.study import DeepSpeedSection
+from tests.trainables import tiny
+from tests.trainables.loops import Stage
+from trainables.engine import free_port, init_process
+from trainables.session import Session
+from trainables.session_config import SessionConfig
+
+
+@dataclass
+class Job:
+    """What the workers are to do, and where worker 0 writes the results."""
+
+    model: Path
+    config: dict[str, Any]
+    plans: list[dict[str, Any]]
+    results: Path
+
+
+def stages(model: Path) -> dict[str, Stage]:
+    """Return the stages to train, by name; the same for every number of workers."""
+    made = {}
+    for zero_stage in range(4):
+        section = DeepSpeedSection(zero_stage=zero_stage)
+        for form in tiny.TASKS:
+            made[f"{form}/{zero_stage}"] = Stage(model, (form,), section=section)
+        made[f"mixture/{zero_stage}"] = Stage(
+            model, tuple(tiny.TASKS), section=section, micro_batch_size=2
+        )
+    return made
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Do a job with two workers; return worker 0's results."""
+    torch.multiprocessing.spawn(_work, args=(job, free_port()), nprocs=2)  # type: ignore[no-untyped-call]
+    results: dict[str, Any] = torch.load(job.results, weights_only=True)
+    return results
+
+
+def _work(rank: int, job: Job, port: int) -> None:
+    torch.set_num_threads(1)
+    init_process(rank, 2, "127.0.0.1", port)
+    results: dict[str, Any] = {"losses": {}, "states": {}, "rungs": [], "continued": {}}
+    for name, stage in stages(job.model).items():
+        stage.rank, stage.world_size = rank, 2
+        engine = stage.engine()
+        shares = torch.tensor(stage.run(engine, 3))
+        state = engine.state()
+        shares = torch.cat([shares, torch.tensor(stage.run(engine, stage.settings.steps))])
+        if name.startswith("token"):
+            # The state is worker 0's; every worker needs it to go on.
+            received = [state]
+            dist.broadcast_object_list(received)
+            engine.destroy()
+            engine = stage.engine(received[0])
+            continued = torch.tensor(stage.run(engine, stage.settings.steps))
+            dist.all_reduce(continued)
+            results["continued"][name] = (continued / 2).tolist()
+            results["states"][name] = state
+        engine.destroy()
+        dist.all_reduce(shares)
+        results["losses"][name] = (shares / 2).tolist()
+    results["diverged"] = _diverge(job.model, rank)
+    session = Session(SessionConfig.from_json(job.config), rank, 2)
+    for plan_json in job.plans:
+        plan = TrialPlan.from_json(plan_json)
+        for stage_plan in plan.stages:
+            session.train_stage(stage_plan, plan.base)
+        rungs = [session.run_rung(plan, rung) for rung in range(len(plan.budgets))]
+        results["rungs"].append(
+            [
+                [(s.language, s.split, s.metric, s.value, s.num_examples) for s in rung.scores]
+                for rung in rungs
+            ]
+        )
+    if rank == 0:
+        torch.save(results, job.results)
+
+
+def _diverge(model: Path, rank: int) -> str:
+    """Let one worker's share alone be NaN; return the error this worker raised."""
+    stage = Stage(model, ("token_classification",), rank=rank, world_size=2)
+    engine = stage.engine()
+    stage.run(engine, 1)
+    if rank == 1:
+        next(engine.module.parameters()).data.fill_(float("nan"))
+    try:
+        stage.run(engine, 2)
+        engine.check_finite()
+    except TrainingError as error:
+        return str(error)
+    finally:
+        engine.destroy()
+    return ""
