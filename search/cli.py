@@ -107,7 +107,7 @@ def report(
     console.print(render_text(run))
     if out is not None:
         for path in write_report(run, out):
-            console.print(f"wrote {path}", markup=False, highlight=False)
+            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -195,6 +195,7 @@ def _end(finished: bool, num_complete: int, run_dir: Path) -> None:
             f"Interrupted. Continue with: taskorder resume {run_dir}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
     from analysis.frames import load_run  # noqa: PLC0415

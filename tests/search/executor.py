@@ -40,7 +40,7 @@ def make_study(*overrides: str, **content: Any) -> Study:
             "confirm": {"top": 1, "seeds": 2},
         },
     }
-    return parse_study(yaml.safe_dump({**base, **content}), "test", overrides)
+    return parse_study(yaml.safe_dump({**base, **content}, sort_keys=False), "test", overrides)
 
 
 def make_planner(study: Study) -> Planner:
@@ -133,7 +133,7 @@ class Executor:
             return "stop"
         self.log.append(("rung", number, rung))
         row = {"language": "en", "split": "dev", "metric": "accuracy", "value": score,
-               "num_examples": 10, "selected_on": True}  # fmt: skip
+               "num_examples": 10, "selected_on": True, "headline": True}  # fmt: skip
         before = plan.budgets[rung - 1] if rung else 0
         return coordinator.on_rung(
             number,

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from search.cli import main
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Run the command line in an empty folder; return its status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TASKORDER_DATA_ROOT", raising=False)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["taskorder", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+BAD_INPUT = {
+    "unknown study": (["nope"], "unknown study 'nope'. Known: mini, real-small, task-order."),
+    "near match": (["mimi"], "Did you mean 'mini'?"),
+    "missing file": (["no/such.yaml"], "study file 'no/such.yaml' does not exist"),
+    "unknown key": (["mini", "--set", "serch.num_trials=3"], "Did you mean 'search'?"),
+    "wrong type": (["mini", "--set", "search.num_trials=many"], "search.num_trials: should be a"),
+    "malformed override": (["mini", "--set", "search"], "write key=value"),
+    "unknown task": (["mini", "--set", "targets=[mini_poss]"], "Did you mean 'mini_pos'"),
+    "unknown sampler": (["mini", "--set", "search.sampler=sequense"], "Did you mean 'sequence'?"),
+    "too many workers": (
+        ["mini", "--set", "resources.workers_per_trial=100000"],
+        "a trial needs 100000 CPUs",
+    ),
+    "too many GPUs": (
+        ["mini", "--set", "resources.gpus_per_worker=1000"],
+        "a trial needs 1000 GPUs",
+    ),
+    "batch that does not divide": (
+        ["mini", "--set", "resources={workers_per_trial: 3, cpus_per_worker: 0.001}"],
+        "training.batch_size: 32 does not divide over 3 workers",
+    ),
+    "range that does not divide": (
+        [
+            "mini", "--set", "resources={workers_per_trial: 2, cpus_per_worker: 0.001}",
+            "--set", "hyperparameters.target.batch_size={int_uniform: [8, 32]}",
+        ],
+        "a range has values that do not divide over 2 workers",
+    ),
+    "no data root": (["real-small"], "Give the folder of the releases with --data-root"),
+    "wrong data root": (["real-small", "--data-root", "nowhere"], "'nowhere' is not a folder"),
+    "missing model": (["mini", "--set", "model.name=./no-model"], "'./no-model' does not exist"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["check", "launch"])
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_ends_with_2_one_message_and_nothing_written(cli, tmp_path, command, case):
+    arguments, message = BAD_INPUT[case]
+    status, out, err = cli(command, *arguments)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["resume", "status", "report"])
+def test_a_missing_run_directory_is_named(cli, command):
+    status, out, err = cli(command, "runs/nothing")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: runs/nothing")
+    assert "taskorder launch" in err
+
+
+def test_a_folder_of_something_else_is_no_run_directory(cli, tmp_path):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "one.pdf").write_bytes(b"x")
+    status, _, err = cli("launch", "mini", "--run-dir", "papers")
+    assert status == 2
+    assert "papers exists and is not a run directory" in err
+    assert [entry.name for entry in (tmp_path / "papers").iterdir()] == ["one.pdf"]
+
+
+def test_a_taken_run_directory_says_how_to_continue(cli, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "study.yaml").write_text("name: x", encoding="utf-8")
+    status, _, err = cli("launch", "mini", "--run-dir", "taken")
+    assert status == 2
+    assert "taskorder resume taken" in err
+
+
+def test_a_run_of_another_version_is_not_continued(cli, tmp_path):
+    assert cli("check", "mini")[0] == 0
+    run_dir = tmp_path / "old"
+    run_dir.mkdir()
+    text = (
+        "name: old\nmodel: {name: mini}\nintermediate: {tasks: [mini_qa], max_length: 1}\n"
+        "targets: [mini_pos]\nresolved: {format: 0}\n"
+    )
+    (run_dir / "study.yaml").write_text(text, encoding="utf-8")
+    status, _, err = cli("resume", "old")
+    assert status == 2
+    assert "has format 0" in err
+
+
+def test_check_prices_a_study_and_writes_nothing(cli, tmp_path):
+    status, out, err = cli("check", "mini")
+    assert (status, err) == (0, "")
+    assert "mini: valid" in out
+    assert "86 (ordered subsets of up to 3 of 5 tasks)" in out
+    assert "85 to train every sequence with shared prefixes" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tasks_lists_and_shows(cli):
+    status, out, _ = cli("tasks")
+    assert status == 0
+    assert {"mnli", "mini_pos"} <= set(out.split())
+    status, out, _ = cli("tasks", "mnli")
+    assert status == 0
+    assert out.startswith("name: mnli\n")
+    assert json.loads(cli("tasks", "mnli", "--json")[1])["name"] == "mnli"
+    assert "mnli" in {task["name"] for task in json.loads(cli("tasks", "--json")[1])}
+    status, _, err = cli("tasks", "mnlli")
+    assert status == 2
+    assert "Did you mean 'mnli'" in err
+
+
+def test_studies_lists_the_ready_made_ones(cli):
+    status, out, _ = cli("studies")
+    assert status == 0
+    assert {"mini", "real-small", "task-order"} <= set(out.split())
+    assert set(json.loads(cli("studies", "--json")[1])) >= {"mini", "real-small", "task-order"}
+
+
+def test_an_unknown_command_or_option_ends_with_2(cli):
+    assert cli("lanch", "mini")[0] == 2
+    assert cli("check", "mini", "--nope")[0] == 2
+
+
+def test_help_loads_none_of_the_heavy_packages():
+    script = (
+        "import sys, search.cli\n"
+        "heavy = {'torch', 'ray', 'transformers', 'optuna', 'pandas', 'sklearn', 'deepspeed'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_check_loads_neither_torch_nor_ray(tmp_path):
+    script = (
+        "import sys\nfrom search.cli import app\n"
+        "app(['check', 'mini'], standalone_mode=False)\n"
+        "heavy = {'torch', 'ray', 'transformers', 'sklearn', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, env=environment)
+
+
+def test_output_into_a_closed_pipe_is_no_error(tmp_path):
+    command = f"{sys.executable} -m search.cli tasks --json | head -c 1; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True, text=True, cwd=tmp_path, env=environment, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
