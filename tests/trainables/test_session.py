@@ -144,7 +144,7 @@ def test_a_mixture_stage_trains(make):
     plan = planner.plan(0, Sequence((Stage(("squad1", "xnli")),)), "panx", seed=0)
     (stage,), _ = run_trial(config, plan)
     assert stage.steps == 8
-    assert stage.sequence == "squad1+xnli" or "xnli" in stage.sequence
+    assert stage.sequence == str(Sequence((Stage(("squad1", "xnli")),)))
 
 
 def test_retrieval_is_evaluated_without_training(make):
@@ -182,7 +182,7 @@ def test_a_diverged_stage_fails(make):
 
 def test_a_missing_parent_is_told(make):
     planner, config = make()
-    with pytest.raises(StoreError, match="is not in the store .* trained again"):
+    with pytest.raises(StoreError, match=r"is not in the store .* trained again"):
         Session(config).run_rung(trial(planner, ["xnli"]), 0)
 
 
@@ -210,8 +210,8 @@ def test_a_training_set_without_labels_is_refused(make, monkeypatch):
 
 def test_the_configuration_survives_json(make):
     for asha in (None, {"rungs": [2, 4]}):
-        _, config = make(search={"asha": asha}, hyperparameters={
-            "target.learning_rate": {"log_uniform": [1e-5, 1e-3]}, "stage.dropout": 0.1})  # fmt: skip
+        rates = {"target.learning_rate": {"log_uniform": [1e-5, 1e-3]}, "stage.dropout": 0.1}
+        _, config = make(search={"asha": asha}, hyperparameters=rates)
         again = SessionConfig.from_json(json.loads(json.dumps(config.to_json())))
         assert again == config
         assert (again.study.search.asha is None) == (asha is None)

@@ -187,11 +187,11 @@ def write_data(root: Path) -> Path:
     return root
 
 
-def study(model: Path, **changes: Any) -> Study:
+def study(name: Path | str, /, **changes: Any) -> Study:
     """Return a study on ``write_data``'s tasks."""
     sections: dict[str, Any] = {
         "name": "tiny",
-        "model": {"name": str(model)},
+        "model": {"name": str(name)},
         "intermediate": {"tasks": ["squad1", "xnli"], "max_length": 2},
         "targets": [
             {"name": "panx", "languages": ["en", "de", "fr"]},
