@@ -26,7 +26,9 @@ from search.view import LiveView
 from spaces.errors import InputError, TaskorderError
 from spaces.study import Study
 from trainables.preparation import SCRATCH, Preparation, check_data, free_gpus, prepare
+from trainables.progress import drop_progress
 from trainables.session_config import SessionConfig
+from trainables.store import StageStore
 
 #: Tables are written at most this often while the run goes on.
 TABLES_PERIOD_S = 2.0
@@ -133,6 +135,10 @@ def _run(
             writer.write()
             _stop_ray()
         if finished:
+            store = StageStore(directory.store_url(study))
+            for record in coordinator.records:
+                if record.status != "complete":  # Those drop theirs themselves.
+                    drop_progress(store, coordinator.progress(record.number).plan)
             directory.note_finished()
         states = [record.status for record in coordinator.records]
         return Outcome(
