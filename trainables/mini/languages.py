@@ -21,7 +21,7 @@ class Language:
         case: How roles are marked on noun phrases.
         verb_marking: Whether tense, negation and passive are words of their own or suffixes.
         question_first: Whether the word asked with moves to the front.
-        cognates: Share of content words that are the English-like word after sound change.
+        cognates: Share of words that are the English-like word after sound change.
         kept_names: Share of names written as in the English-like language.
         sound_change: Replacements applied in turn to make a cognate.
         onsets: Beginnings of syllables of the language's own words.

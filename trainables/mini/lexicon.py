@@ -31,6 +31,7 @@ GRAMMAR: tuple[str, ...] = (
     "the", "a", "in", "to", "by", "never", "will", "be", "passive", "past", "present",
     "who", "what", "where", "when", "case:subject", "case:object",
 )  # fmt: skip
+_ENGLISH_HAS_NONE = frozenset({"be", "passive", "past", "present", "case:subject", "case:object"})
 SUFFIXES: tuple[str, ...] = (
     "plural", "case:object", "case:recipient", "case:place", "case:by",
     "tense:past", "tense:present", "tense:future", "passive", "negation",
@@ -64,7 +65,7 @@ def name_part(code: str, part: str) -> str:
 
 
 def grammar_word(code: str, function: str) -> str:
-    """Return the small word with a grammatical function, never a cognate.
+    """Return the small word with a grammatical function.
 
     Args:
         code: The language.
@@ -138,14 +139,17 @@ def _english_s(word: str) -> str:
 def _words(code: str) -> dict[str, str]:
     """All roots and small words of a language but the English-like one, without homonyms."""
     language = BY_CODE[code]
+    concepts = {concept: concept for concept in CONCEPTS}
+    functions = {f"grammar:{function}": function for function in GRAMMAR}
     words = {
-        concept: _sound_change(language, concept)
-        for concept in CONCEPTS
-        if Chance("cognate", code, concept).below(language.cognates)
+        key: _sound_change(language, lemma)
+        for key, lemma in (concepts | functions).items()
+        if lemma not in _ENGLISH_HAS_NONE and Chance("cognate", code, key).below(language.cognates)
     }
     taken = set(words.values())
-    own = [concept for concept in CONCEPTS if concept not in words]
-    for key in own + [f"grammar:{function}" for function in GRAMMAR]:
+    for key in concepts | functions:
+        if key in words:
+            continue
         chance = Chance("coin", code, key)
         syllables = 1 if key.startswith("grammar:") else 2
         while (word := _coin(language, chance, syllables)) in taken:

@@ -26,14 +26,19 @@ LAYERS = 3
 POSITIONS = 128
 MAX_SUBWORDS = 80
 BATCH_SIZE = 32
-STEPS = 8000
+STEPS = 9000
 LEARNING_RATE = 3e-3
 WARMUP_SHARE = 0.05
 MASKED_SHARE = 0.2
 # Share of batches that hold a passage and its translation side by side (Lample and Conneau 2019,
 # arXiv:1901.07291). XLM-R itself has none: it finds the likeness of languages in terabytes of text,
 # of which there is one megabyte here.
-TRANSLATED_SHARE = 0.6
+# Share of short answers to a question just asked that are masked whole, so that they have to be
+# found rather than completed (Guu et al. 2020, arXiv:2002.08909).
+ANSWER_MASKED_SHARE = 0.5
+LONGEST_ANSWER = 7
+TRANSLATED_SHARE = 0.5
+START, PADDING, SEPARATOR = 0, 1, 2
 IGNORED = -100
 
 
@@ -73,13 +78,13 @@ def build_config(vocabulary_size: int) -> XLMRobertaConfig:
 
 
 def mask(
-    input_ids: Tensor, special: Tensor, vocabulary_size: int, mask_id: int, chance: torch.Generator
+    input_ids: Tensor, answers: Tensor, vocabulary_size: int, mask_id: int, chance: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Hide 20 % of the subwords: 80 % masked, 10 % exchanged, 10 % left as they are.
 
     Args:
         input_ids: `batch x length`.
-        special: True at padding, ``<s>`` and ``</s>``, `batch x length`.
+        answers: True at answers, half of which are masked whole, `batch x length`.
         vocabulary_size: Number of subwords.
         mask_id: Id of ``<mask>``.
         chance: Where the choices come from.
@@ -87,12 +92,15 @@ def mask(
     Returns:
         Input and labels, both `batch x length`; the label is ``IGNORED`` where nothing was hidden.
     """
-    hidden = (torch.rand(input_ids.shape, generator=chance) < MASKED_SHARE) & ~special
+    ordinary = input_ids > SEPARATOR
+    asked = torch.rand((len(input_ids), 1), generator=chance) < ANSWER_MASKED_SHARE
+    whole = answers & asked
+    hidden = (torch.rand(input_ids.shape, generator=chance) < MASKED_SHARE) & ordinary | whole
     labels = input_ids.masked_fill(~hidden, IGNORED)
     how = torch.rand(input_ids.shape, generator=chance)
     exchanged = torch.randint(4, vocabulary_size - 1, input_ids.shape, generator=chance)
-    masked = input_ids.masked_fill(hidden & (how < 0.8), mask_id)
-    return torch.where(hidden & (how >= 0.9), exchanged, masked), labels
+    masked = input_ids.masked_fill(hidden & (how < 0.8) | whole, mask_id)
+    return torch.where(hidden & (how >= 0.9) & ~whole, exchanged, masked), labels
 
 
 class Passages:
@@ -121,32 +129,44 @@ class Passages:
         self._codes = tuple(texts)
         self._chance = chance
 
-    def batch(self) -> Tensor:
-        """Return the subwords of one batch, padded, `batch x length`."""
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Return one batch, padded, and where its answers are, both `batch x length`."""
         translated = torch.rand((), generator=self._chance).item() < TRANSLATED_SHARE
-        rows = []
+        rows, answers = [], []
         for _ in range(BATCH_SIZE):
             code = self._codes[self._number(len(self._codes))]
             line = self._number(len(self._ids[code]))
+            answer = 0
             if translated and code != "en":
                 first, second = ("en", code) if self._number(2) else (code, "en")
                 segments = [self._flat(first, line), self._flat(second, line)]
-            elif self._number(2):
-                segments = [self._flat(code, line)]
             else:
-                opening, *rest = self._ids[code][line]
-                segments = [opening, [piece for sentence in rest for piece in sentence]]
-            row = [0, *segments[0], 2]
-            for segment in segments[1:]:
-                row += [2, *segment, 2] if segment else []
+                sentences = self._ids[code][line]
+                if len(sentences) == 3 and len(sentences[2]) <= LONGEST_ANSWER:
+                    answer = len(sentences[2])
+                cut = 1 if len(sentences) > 1 and self._number(2) else len(sentences)
+                segments = [_joined(sentences[:cut]), _joined(sentences[cut:])]
+            row = [START, *segments[0], SEPARATOR]
+            row += [SEPARATOR, *segments[1], SEPARATOR] if segments[1] else []
             rows.append(torch.tensor(row[:POSITIONS]))
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=1)
+            # The full stop and the separator after an answer stay.
+            places = torch.arange(len(rows[-1])) - (len(row) - 1 - answer)
+            answers.append((places >= 0) & (places < answer - 1))
+        pad = torch.nn.utils.rnn.pad_sequence
+        return (
+            pad(rows, batch_first=True, padding_value=PADDING),
+            pad(answers, batch_first=True, padding_value=False),
+        )
 
     def _flat(self, code: str, line: int) -> list[int]:
-        return [piece for sentence in self._ids[code][line] for piece in sentence]
+        return _joined(self._ids[code][line])
 
     def _number(self, count: int) -> int:
         return int(torch.randint(count, (), generator=self._chance))
+
+
+def _joined(sentences: list[list[int]]) -> list[int]:
+    return [piece for sentence in sentences for piece in sentence]
 
 
 def _sentences(passage: str) -> list[str]:
@@ -177,11 +197,9 @@ def train(
         anneal_strategy="linear", cycle_momentum=False,
     )  # fmt: skip
     for step in range(steps):
-        input_ids = passages.batch()
-        inputs, labels = mask(
-            input_ids, input_ids <= 2, len(tokenizer), tokenizer.mask_token_id, chance
-        )
-        loss = _loss(model, inputs, input_ids != 1, labels)
+        input_ids, answers = passages.batch()
+        inputs, labels = mask(input_ids, answers, len(tokenizer), tokenizer.mask_token_id, chance)
+        loss = _loss(model, inputs, input_ids != PADDING, labels)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -155,7 +155,7 @@ def _name(code: str, thing: Thing, role: Role, case: str) -> list[Word]:
         if index == len(thing.name) - 1:
             text = with_case(code, text, case)
         tag = f"{'I' if index else 'B'}-{thing.name_kind}"
-        words.append(Word(text, "PROPN", role, tag, f"N.{role}"))
+        words.append(Word(text, "PROPN", role, tag, f"NP.{role}"))
     return words
 
 
