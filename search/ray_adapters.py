@@ -8,10 +8,11 @@ holds no slot: Ray keeps the actor for the next trial.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -26,6 +27,11 @@ _ACTIONS: dict[Action, str] = {
     "pause": TrialScheduler.PAUSE,
     "stop": TrialScheduler.STOP,
 }
+
+#: How Ray says that a process or its node has gone.
+_DEATH = re.compile(r"\b(ActorDied|ActorUnavailable|NodeDied|OutOfMemory|WorkerCrashed)Error\b")
+#: The line that ends a traceback, less the module of its exception.
+_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*: .*)$", re.MULTILINE)
 
 
 class _NotSaved:
@@ -106,11 +112,13 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         return _ACTIONS[action]
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Report a trial that Ray has given up on; Ray calls this before it tries again, too."""
-        if trial.status == Trial.RUNNING and trial.should_recover():
-            return
-        error = trial.get_pickled_error() or trial.get_error()
-        self._coordinator.on_failure(_number(trial), describe_error(error))
+        """Report a trial that Ray has given up on."""
+        if trial.status == Trial.ERROR:
+            return  # Ray calls this, too, before it tries a failed trial again.
+        # The local file: Ray's own accessors look where it is copied to some time later.
+        file = trial.error_file
+        text = Path(file).read_text(encoding="utf-8") if file and Path(file).is_file() else ""
+        self._coordinator.on_failure(_number(trial), describe_error(text))
         self._ray_trials.pop(_number(trial), None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
@@ -176,17 +184,27 @@ def trial_config(progress: Progress) -> dict[str, Any]:
     }
 
 
-def describe_error(error: Exception | None) -> str:
-    """Say in one line why Ray gave a trial up: the cause, without the traceback."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
-    if isinstance(cause, RayActorError):
+def describe_error(text: str) -> str:
+    r"""Say in one line why Ray gave a trial up.
+
+    Args:
+        text: What Ray notes of a trial's failures, tracebacks and all.
+
+    >>> describe_error("Failure # 1\nTraceback ...\n  File ...\nbuiltins.OSError: disk full\n")
+    'OSError: disk full'
+    >>> describe_error("ray.exceptions.ActorDiedError: The actor died ...\n\tpid: 3\n")
+    'a worker process of the trial died (killed, out of memory, or its node was lost)'
+    >>> describe_error("")
+    'unknown error'
+    """
+    latest = text.rpartition("Failure # ")[2]
+    if _DEATH.search(latest):
         return "a worker process of the trial died (killed, out of memory, or its node was lost)"
-    lines = [line.strip() for line in str(cause or "").splitlines() if line.strip()]
-    if not lines:
-        return "unknown error" if cause is None else type(cause).__name__
-    if cause is error and len(lines) > 1:
-        return lines[-1]  # The text of a traceback ends with the error itself.
-    return f"{type(cause).__name__}: {lines[0]}"
+    raised = _RAISED.findall(latest)
+    if raised:
+        return str(raised[-1])
+    lines = [line.strip() for line in latest.splitlines() if line.strip()]
+    return lines[-1] if lines else "unknown error"
 
 
 def _number(trial: Trial) -> int:
