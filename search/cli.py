@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -66,7 +68,8 @@ def launch(
     from search.launch import launch as launch_run  # noqa: PLC0415
 
     folder = run_dir or Path("runs") / loaded.name
-    outcome = launch_run(loaded, folder, data_root, address=address, console=console)
+    with _interruptible(folder):
+        outcome = launch_run(loaded, folder, data_root, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, folder)
 
 
@@ -75,7 +78,8 @@ def resume(run_dir: RunArgument, address: Address = None) -> None:
     """Continue an interrupted run; completed stages are not trained again."""
     from search.launch import resume as resume_run  # noqa: PLC0415
 
-    outcome = resume_run(run_dir, address=address, console=console)
+    with _interruptible(run_dir):
+        outcome = resume_run(run_dir, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, run_dir)
 
 
@@ -188,16 +192,27 @@ def studies(as_json: AsJson = False) -> None:
     console.print(table)
 
 
+@contextlib.contextmanager
+def _interruptible(run_dir: Path) -> Iterator[None]:
+    """Say how to go on when the user interrupts outside the search, while it is being set up."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _interrupted(run_dir)
+
+
+def _interrupted(run_dir: Path) -> NoReturn:
+    """End an interrupted run with the contract's status."""
+    resumable = (run_dir / "study.yaml").is_file()
+    remedy = f"Continue with: taskorder resume {run_dir}" if resumable else "Nothing was written."
+    console.print(f"Interrupted. {remedy}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(INTERRUPTED)
+
+
 def _end(finished: bool, num_complete: int, run_dir: Path) -> None:
     """Print the report of a finished run, or how to continue; exit with the contract's status."""
     if not finished:
-        console.print(
-            f"Interrupted. Continue with: taskorder resume {run_dir}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(INTERRUPTED)
+        _interrupted(run_dir)
     from analysis.frames import load_run  # noqa: PLC0415
     from analysis.report import render_text  # noqa: PLC0415
 
