@@ -141,7 +141,11 @@ class Engine:
         self.engine, *_ = deepspeed.initialize(
             model=model, optimizer=optimizer, config=config, dist_init_required=False
         )
+        if world_size == 1 and self._is_plain:
+            # One worker has nothing to reduce, and without ZeRO the engine would do it all the same.
+            self.engine.enable_backward_allreduce = False
         self.step_count = 0
+        self._is_training: bool | None = None
         self._first_bad_step = torch.tensor(NEVER, device=self.device)
 
     @property
@@ -165,7 +169,7 @@ class Engine:
         Raises:
             TrainingError: A loss of the last ``CHECK_EVERY`` steps is not finite.
         """
-        self.engine.train()
+        self._set_mode(training=True)
         self._set_rate(self.settings.learning_rate_at(self.step_count))
         total = torch.zeros((), device=self.device)
         for _ in range(self.accumulation_steps):
@@ -210,7 +214,7 @@ class Engine:
     @torch.no_grad()
     def logits(self, **inputs: Any) -> Tensor:
         """Run the model without gradients in evaluation mode."""
-        self.engine.eval()
+        self._set_mode(training=False)
         output: Tensor = self.engine(**inputs)
         return output
 
@@ -260,6 +264,12 @@ class Engine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def _set_mode(self, *, training: bool) -> None:
+        # Every module is told, which a step of a small model notices.
+        if self._is_training != training:
+            self.engine.train(training)
+            self._is_training = training
+
     def _set_rate(self, rate: float) -> None:
         for group in self.engine.optimizer.param_groups:
             group["lr"] = rate
@@ -269,7 +279,7 @@ class Engine:
 
         AdamW makes its moments in its first step, and ZeRO's ways to set them need them made.
         """
-        self.engine.train()
+        self._set_mode(training=True)
         self._set_rate(0.0)
         token = torch.zeros((1, 1), dtype=torch.long, device=self.device)
         for _ in range(self.accumulation_steps):
