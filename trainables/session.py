@@ -8,6 +8,7 @@ matters: kill it anywhere, and another continues from the store.
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -192,6 +193,9 @@ class Session:
         """Give the engine's memory back."""
         if self._engine is not None:
             self._engine.destroy()
+            # What is left lives as long as the process, records and features above all. Without
+            # this, each engine's collection would look through all of them again, half a second.
+            gc.freeze()
         self._engine, self._engine_is_at = None, None
 
     def _continue(self, plan: TrialPlan, before: int) -> engines.Engine:
