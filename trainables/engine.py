@@ -142,7 +142,7 @@ class Engine:
             model=model, optimizer=optimizer, config=config, dist_init_required=False
         )
         if world_size == 1 and self._is_plain:
-            # One worker has nothing to reduce, and without ZeRO the engine would do it all the same.
+            # One worker has nothing to reduce; without ZeRO the engine would do it all the same.
             self.engine.enable_backward_allreduce = False
         self.step_count = 0
         self._is_training: bool | None = None
