@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from spaces.errors import InputError
+from spaces.errors import InputError, ResourcesError
 from spaces.hyperparameters import Distribution
 from spaces.study import Study
 
@@ -34,20 +34,20 @@ def check_resources(study: Study, *, num_gpus: int) -> None:
         num_gpus: GPUs that this machine has.
 
     Raises:
-        InputError: It does not.
+        ResourcesError: It does not.
     """
     resources = study.resources
     cpus = len(os.sched_getaffinity(0))
     needed = resources.workers_per_trial * resources.cpus_per_worker
     if needed > cpus:
-        raise InputError(
+        raise ResourcesError(
             f"resources: a trial needs {needed:g} CPUs ({resources.workers_per_trial} workers of "
             f"{resources.cpus_per_worker:g}), this machine has {cpus}. Lower "
             "resources.workers_per_trial or cpus_per_worker, or join a cluster with --address."
         )
     wanted = resources.workers_per_trial * resources.gpus_per_worker
     if wanted > num_gpus:
-        raise InputError(
+        raise ResourcesError(
             f"resources: a trial needs {wanted:g} GPUs, this machine has {num_gpus}. Lower "
             "resources.gpus_per_worker (0 trains on CPUs), or join a cluster with --address."
         )

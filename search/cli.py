@@ -123,11 +123,10 @@ def check(
 ) -> None:
     """Validate a study and show what it would cost; nothing is written and Ray is not started."""
     loaded = load_study(study, tuple(overrides or ()))
-    from search.launch import check as check_run  # noqa: PLC0415
-    from search.pricing import price, render_price  # noqa: PLC0415
+    from search.launch import appraise  # noqa: PLC0415
+    from search.pricing import render_price  # noqa: PLC0415
 
-    check_run(loaded, data_root, address)
-    console.print(render_price(loaded, price(loaded)))
+    console.print(render_price(loaded, *appraise(loaded, data_root, address)))
 
 
 @app.command()

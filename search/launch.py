@@ -19,13 +19,21 @@ from rich.console import Console
 from search.checks import check_batch_sizes, check_model, check_resources
 from search.coordinator import Coordinator
 from search.ledger import Ledger
+from search.pricing import Price, price
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
 from search.tables import write_tables
 from search.view import LiveView
-from spaces.errors import InputError, TaskorderError
+from spaces.errors import InputError, ResourcesError, TaskorderError
 from spaces.study import Study
-from trainables.preparation import SCRATCH, Preparation, check_data, free_gpus, prepare
+from trainables.preparation import (
+    SCRATCH,
+    Preparation,
+    check_data,
+    free_gpus,
+    prepare,
+    training_planner,
+)
 from trainables.progress import drop_progress
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
@@ -64,6 +72,26 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
         check_resources(study, num_gpus=free_gpus())
     check_batch_sizes(study)
     check_data(study, data_root)
+
+
+def appraise(
+    study: Study, data_root: Path | None, address: str | None
+) -> tuple[Price, tuple[str, ...]]:
+    """Check a study that may be meant for another machine, and price it.
+
+    Returns:
+        The price, and what would keep the study from being launched here.
+
+    Raises:
+        InputError: As ``check``, resources apart.
+    """
+    notes = []
+    try:
+        check(study, data_root, address)
+    except ResourcesError as error:
+        notes.append(str(error))
+        check(study, data_root, address="elsewhere")
+    return price(study, training_planner(study, data_root)), tuple(notes)
 
 
 def launch(

@@ -1,18 +1,33 @@
-"""What a study would cost, counted from the study file alone."""
+"""What a study would cost, counted before anything runs."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spaces.sequences import count_stages
+from spaces.plan import Planner
+from spaces.sequences import Sequence, Stage
 from spaces.study import Study
 
-#: Above this many sequences they are counted by formula, not one by one.
-_ENUMERABLE = 200_000
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Optimizer steps.
+
+    Attributes:
+        shared: To train every (sequence, target), each prefix once.
+        unshared: The same, each sequence from the base model for each target.
+        at_most: What this study can come to: its baselines, search and confirmation, nothing
+            pruned and every suggestion as long and as new as possible.
+    """
+
+    shared: int
+    unshared: int
+    at_most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,53 +37,114 @@ class Price:
     Attributes:
         sequences: Sequences in the space, the empty one included.
         candidates: (sequence, target) pairs.
-        stages_unshared: Stages to train them all, each from the base model.
-        stages_shared: Stages to train them all, each prefix once.
+        stages_shared: Stages to train every sequence, each prefix once for all targets.
+        stages_unshared: The same, each sequence from the base model for each target.
         trials: Trials this study runs at most: baselines, search and confirmation.
+        steps: What that is in steps; ``None`` if a training set's size is not known.
     """
 
     sequences: int
     candidates: int
-    stages_unshared: int
     stages_shared: int
+    stages_unshared: int
     trials: int
+    steps: Steps | None
 
 
-def price(study: Study) -> Price:
-    """Count a study's space and trials."""
-    space = study.space
-    targets = len(study.targets)
-    if space.size <= _ENUMERABLE:
-        unshared, shared = count_stages(space.enumerate())
-    else:
-        # Every non-empty sequence is one node of the trie and k stages when trained alone.
-        shared = space.size - 1
-        sizes, total, count = range(1, space.max_length + 1), 0, 1
-        for length in sizes:
-            count *= len(space.tasks) - length + 1
-            total += count * length
-        unshared = total
-    baselines = (1 + len(space.tasks) + (len(space.tasks) > 1)) * targets
+def price(study: Study, planner: Planner | None) -> Price:
+    """Count a study's space, trials and steps.
+
+    By symmetry every task ends equally many sequences of a length, so nothing is enumerated.
+
+    Args:
+        study: The study.
+        planner: Knows the steps of each task; ``None`` where the data is not at hand.
+
+    >>> from spaces.study import load_study
+    >>> found = price(load_study("mini"), None)
+    >>> found.sequences, found.stages_shared, found.stages_unshared
+    (86, 85, 675)
+    """
+    space, targets = study.space, len(study.targets)
+    n = len(space.tasks)
+    lengths = range(1, space.max_length + 1)
+    # Sequences of length k that end with a given task, and that hold it at all.
+    ending = sum(math.perm(n - 1, k - 1) for k in lengths)
+    holding = sum(k * math.perm(n - 1, k - 1) for k in lengths)
     confirm = study.search.confirm
-    references = 2 if len(space.tasks) > 1 else 1
-    trials = (
-        (baselines if study.search.baselines else 0)
-        + min(study.search.num_trials, space.size * targets)
-        + (confirm.top + references) * confirm.seeds * targets * (confirm.top > 0)
+    references = 2 if n > 1 else 1
+    baselines = (n + references) * targets if study.search.baselines else 0
+    search = min(study.search.num_trials, space.size * targets)
+    confirmations = (confirm.top + references) * confirm.seeds * targets if confirm.top else 0
+    steps = None
+    if planner is not None:
+        of_task = [_stage_steps(planner, (task,)) for task in space.tasks]
+        of_all = _stage_steps(planner, space.tasks) if n > 1 else 0
+        of_targets = [_target_steps(planner, target.name) for target in study.targets]
+        fine_tuning = space.size * sum(of_targets)
+        per_trial = max(of_targets)
+        longest = sum(sorted(of_task)[n - space.max_length :])
+        shared = ending * sum(of_task)
+        own_seed = min(
+            shared + (of_all if baselines else 0),
+            (sum(of_task) + of_all if baselines else 0) + search * longest,
+        )
+        fresh_seeds = confirm.seeds * (of_all + confirm.top * targets * longest)
+        steps = Steps(
+            shared=shared + fine_tuning,
+            unshared=targets * holding * sum(of_task) + fine_tuning,
+            at_most=own_seed
+            + (fresh_seeds if confirm.top else 0)
+            + (baselines + search + confirmations) * per_trial,
+        )
+    return Price(
+        sequences=space.size,
+        candidates=space.size * targets,
+        stages_shared=n * ending,
+        stages_unshared=targets * n * holding,
+        trials=baselines + search + confirmations,
+        steps=steps,
     )
-    return Price(space.size, space.size * targets, unshared * targets, shared, trials)
 
 
-def render_price(study: Study, found: Price) -> RenderableType:
+def _stage_steps(planner: Planner, tasks: tuple[str, ...]) -> int:
+    sequence = Sequence((Stage(tasks),))
+    return planner.stages(sequence, seed=planner.study.seed)[0].settings.steps
+
+
+def _target_steps(planner: Planner, target: str) -> int:
+    return planner.plan(0, Sequence(), target, seed=planner.study.seed).budgets[-1]
+
+
+def render_price(study: Study, found: Price, notes: tuple[str, ...] = ()) -> RenderableType:
     """Render a price for the terminal."""
+    tasks, length = len(study.space.tasks), study.space.max_length
     table = Table.grid(padding=(0, 2))
-    table.add_row("sequences", f"{found.sequences:,} (ordered subsets of up to "
-                  f"{study.space.max_length} of {len(study.space.tasks)} tasks)")  # fmt: skip
-    table.add_row("with targets", f"{found.candidates:,} (sequence, target) pairs")
+    table.add_row(
+        "sequences",
+        f"{found.sequences:,}: ordered subsets of up to {length} of {tasks} tasks; "
+        f"{found.candidates:,} with targets",
+    )
     table.add_row(
         "stages",
-        f"{found.stages_shared:,} to train every sequence with shared prefixes, "
+        f"{found.stages_shared:,} to train them all with shared prefixes, "
         f"{found.stages_unshared:,} without",
     )
-    table.add_row("trials", f"at most {found.trials:,} in this study")
+    if found.steps is None:
+        table.add_row("steps", "known once the training data is at hand")
+    else:
+        table.add_row(
+            "steps",
+            f"{found.steps.shared:,} to train them all with shared prefixes, "
+            f"{found.steps.unshared:,} without (fine-tuning on the targets included)",
+        )
+        table.add_row(
+            "this study",
+            f"at most {found.trials:,} trials and {found.steps.at_most:,} steps; pruning and "
+            "shared prefixes make it less",
+        )
+    if found.steps is None:
+        table.add_row("this study", f"at most {found.trials:,} trials")
+    for note in notes:
+        table.add_row("note", note)
     return Group(Text(f"{study.name}: valid", style="bold"), table)

@@ -43,6 +43,10 @@ class DataError(InputError):
     """A data file that is missing, empty or malformed; the message gives file and line."""
 
 
+class ResourcesError(InputError):
+    """A trial needs more than this machine or cluster has."""
+
+
 class TrainingError(TaskorderError):
     """Training failed in a way that repeating it will not mend (for example a NaN loss)."""
 

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from spaces.errors import DataError, InputError, UnknownNameError
-from spaces.fingerprints import canonical_json
+from spaces.fingerprints import canonical_json, fingerprint
 from spaces.languages import expand
 from spaces.tasks import Catalogue, Split, Task
 from trainables import mini
@@ -51,7 +51,23 @@ __all__ = [
     "source_task",
 ]
 
-GENERATORS: dict[str, Callable[[str, Split, str], Iterable[Record]]] = {"mini": mini.records}
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Generator:
+    """Makes records instead of reading them.
+
+    Attributes:
+        records: Task, split and language to records.
+        size: Task and split to the number of examples, without making them.
+        identity: Fingerprint of whatever decides the records.
+    """
+
+    records: Callable[[str, Split, str], Iterable[Record]]
+    size: Callable[[str, Split], int]
+    identity: Callable[[], str]
+
+
+GENERATORS = {"mini": Generator(mini.records, mini.size, mini.identity)}
 
 _file_hashes: dict[tuple[str, int, int], str] = {}
 _record_hashes: dict[tuple[str, str, str, str], str] = {}
@@ -129,14 +145,17 @@ def data_fingerprint(
 ) -> str:
     """Return the SHA-256 that identifies a split's content, wherever it is stored.
 
-    Of files it is taken over their bytes, of generated and hub records over the records. A file is
-    read again only when its size or modification time has changed.
+    Of files it is taken over their bytes, of hub records over the records, and of generated ones
+    over what generates them. A file is read again only when its size or modification time has
+    changed.
 
     Raises:
         DataError: As ``load_records``.
     """
     task = source_task(task, split, language, catalogue)
-    found = None if task.generator else locate(task, split, language, data_root)
+    if task.generator:
+        return fingerprint([_generator(task.generator).identity(), task.name, split, language])
+    found = locate(task, split, language, data_root)
     if isinstance(found, Resolved):
         hashes = [[_hash_file(path) for path in group] for group in found.groups]
         return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()
@@ -148,6 +167,29 @@ def data_fingerprint(
             digest.update(canonical_json(line).encode() + b"\n")
         _record_hashes[key] = digest.hexdigest()
     return _record_hashes[key]
+
+
+def count_examples(
+    task: Task,
+    split: Split,
+    language: str,
+    *,
+    data_root: Path | None,
+    catalogue: Catalogue | None = None,
+    limit: int | None = None,
+) -> int:
+    """Return how many records ``load_records`` would.
+
+    Raises:
+        DataError: As ``load_records``.
+    """
+    source = source_task(task, split, language, catalogue)
+    if source.generator:
+        size = _generator(source.generator).size(source.name, split)
+        return size if limit is None else min(size, limit)
+    return len(
+        load_records(task, split, language, data_root=data_root, catalogue=catalogue, limit=limit)
+    )
 
 
 def label_names(
@@ -183,7 +225,7 @@ def label_names(
 
 def _records(task: Task, split: Split, language: str, data_root: Path | None) -> Iterator[Record]:
     if task.generator:
-        yield from _generator(task.generator)(task.name, split, language)
+        yield from _generator(task.generator).records(task.name, split, language)
         return
     found = locate(task, split, language, data_root)
     if found is None:
@@ -209,7 +251,7 @@ def _records(task: Task, split: Split, language: str, data_root: Path | None) ->
             raise InputError(f"task {task.name!r}, {split} split: {error}") from None
 
 
-def _generator(name: str) -> Callable[[str, Split, str], Iterable[Record]]:
+def _generator(name: str) -> Generator:
     if name not in GENERATORS:
         raise UnknownNameError("generator", name, GENERATORS)
     return GENERATORS[name]

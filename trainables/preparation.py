@@ -16,9 +16,11 @@ from spaces.fingerprints import fingerprint
 from spaces.plan import Planner, TaskData
 from spaces.study import ModelSection, Study
 from spaces.tasks import Catalogue, Role, Task
-from trainables.data import check_sources, data_fingerprint, load_records
+from trainables.data import check_sources, count_examples, data_fingerprint
 from trainables.evaluation_plan import EvaluationPlan, plan_evaluation
 from trainables.mini import MODEL_DIR
+from trainables.readers.hub import local_folder
+from trainables.readers.sources import resolve_paths, source_task
 
 #: Model names with a meaning of their own.
 MINI = "mini"
@@ -76,18 +78,7 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
     """
     evaluation = check_data(study, data_root)
     catalogue = study.catalogue()
-    needs_counts = any(
-        (scope.max_steps or study.training.max_steps) is None
-        for scope in (study.training.stage, study.training.target)
-    )
-    data = {}
-    for name in [*study.intermediate.tasks, *(target.name for target in study.targets)]:
-        task = catalogue[name]
-        data[name] = (
-            _task_data(task, study, data_root, catalogue, count=needs_counts)
-            if task.trains
-            else TaskData(0, "")
-        )
+    data = _training_data(study, data_root, catalogue)
     if study.model.name == SCRATCH:
         model_path, base = str(run_dir / "model"), _scratch_identity(study, data, data_root)
     else:
@@ -97,6 +88,50 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
     return Preparation(planner, evaluation, model_path)
 
 
+def training_planner(study: Study, data_root: Path | None) -> Planner | None:
+    """Return a planner that knows every task's steps, for pricing; its identities mean nothing.
+
+    Returns:
+        ``None`` where a training set would first have to come from the network.
+    """
+    catalogue = study.catalogue()
+    if not all(_is_at_hand(catalogue[name], data_root, catalogue) for name in _names(study)):
+        return None
+    tasks = {name: catalogue[name] for name in _names(study)}
+    return Planner(study, tasks, _training_data(study, data_root, catalogue), base="")
+
+
+def _names(study: Study) -> list[str]:
+    return [*study.intermediate.tasks, *(target.name for target in study.targets)]
+
+
+def _is_at_hand(task: Task, data_root: Path | None, catalogue: Catalogue) -> bool:
+    if not task.trains:
+        return True
+    task = source_task(task, "train", task.train_language, catalogue)
+    if task.generator:
+        return True
+    if resolve_paths(task, "train", task.train_language, data_root):
+        return True
+    return task.hub is not None and local_folder(task.hub, data_root) is not None
+
+
+def _training_data(
+    study: Study, data_root: Path | None, catalogue: Catalogue
+) -> dict[str, TaskData]:
+    training = study.training
+    count = any(
+        (scope.max_steps or training.max_steps) is None
+        for scope in (training.stage, training.target)
+    )
+    return {
+        name: _task_data(catalogue[name], study, data_root, catalogue, count=count)
+        if catalogue[name].trains
+        else TaskData(0, "")
+        for name in _names(study)
+    }
+
+
 def _task_data(
     task: Task, study: Study, data_root: Path | None, catalogue: Catalogue, *, count: bool
 ) -> TaskData:
@@ -104,11 +139,15 @@ def _task_data(
     identity = data_fingerprint(task, "train", language, data_root=data_root, catalogue=catalogue)
     if not count:
         return TaskData(0, identity)
-    limit = study.training.max_train_examples
-    records = load_records(
-        task, "train", language, data_root=data_root, catalogue=catalogue, limit=limit
+    size = count_examples(
+        task,
+        "train",
+        language,
+        data_root=data_root,
+        catalogue=catalogue,
+        limit=study.training.max_train_examples,
     )
-    return TaskData(len(records), identity)
+    return TaskData(size, identity)
 
 
 def _scratch_identity(study: Study, data: dict[str, TaskData], data_root: Path | None) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from trainables.mini.corpus import corpus
 from trainables.mini.languages import LANGUAGES
-from trainables.mini.suite import TASKS, records
+from trainables.mini.suite import TASKS, identity, records, size
 
 MODEL_DIR = Path(__file__).parent / "model"
 
-__all__ = ["LANGUAGES", "MODEL_DIR", "TASKS", "corpus", "records"]
+__all__ = ["LANGUAGES", "MODEL_DIR", "TASKS", "corpus", "identity", "records", "size"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 from spaces.errors import InputError, UnknownNameError
+from spaces.fingerprints import fingerprint
 from trainables.mini.completion import completions
 from trainables.mini.corpus import raw_text, translations
 from trainables.mini.inference import entailment, paraphrase
@@ -64,13 +66,28 @@ def records(task: str, split: str, language: str) -> list[Record]:
     ):
         if name not in known:
             raise UnknownNameError(kind, name, known)
-    size = EVALUATION_SIZE
-    if task == "mini_tatoeba":
-        if split == "train" or language == "en":
-            raise InputError("mini_tatoeba has dev and test in every language but 'en'.")
-        size = RETRIEVAL_SIZE
-    elif split == "train":
-        if language != "en" and task != "mini_mlm":
-            raise InputError(f"{task} has training data in 'en' only, not in {language!r}.")
-        size = TARGET_TRAIN_SIZE if task in TARGETS else TRAIN_SIZE
-    return list(TASKS[task]((task, split), language, size))
+    if task == "mini_tatoeba" and (split == "train" or language == "en"):
+        raise InputError("mini_tatoeba has dev and test in every language but 'en'.")
+    if split == "train" and language != "en" and task != "mini_mlm":
+        raise InputError(f"{task} has training data in 'en' only, not in {language!r}.")
+    return list(TASKS[task]((task, split), language, size(task, split)))
+
+
+def size(task: str, split: str) -> int:
+    """Return the number of examples of a split, without making them.
+
+    Args:
+        task: Name of a task of ``TASKS``.
+        split: "train", "dev" or "test".
+    """
+    if split == "train":
+        return TARGET_TRAIN_SIZE if task in TARGETS else TRAIN_SIZE
+    return RETRIEVAL_SIZE if task == "mini_tatoeba" else EVALUATION_SIZE
+
+
+@cache
+def identity() -> str:
+    """Return a fingerprint of whatever decides the records: this package's own source."""
+    folder = Path(__file__).parent
+    sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.py")}
+    return fingerprint(sources)
