@@ -21,8 +21,9 @@ from search.encoding import decode_sequence
 from search.ledger import Ledger, Suggestion
 from search.phases import baselines, confirmations, together
 from search.roster import Progress, Roster
-from search.trials import Proposal, RungReport, StageReport, TrialRecord
+from search.trials import Proposal, RungReport, TrialRecord
 from spaces.plan import Planner
+from spaces.reports import StageReport
 from spaces.study import Study
 
 Action = Literal["continue", "pause", "stop"]

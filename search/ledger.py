@@ -21,7 +21,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.encoding import encode_sequence, search_space
-from search.trials import Proposal, RungReport, StageReport, TrialRecord
+from search.trials import Proposal, RungReport, TrialRecord
+from spaces.reports import StageReport
 from spaces.study import Study
 
 _FINAL_STATES = {

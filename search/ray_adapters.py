@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from search.coordinator import Action, Coordinator
 from search.roster import Progress
-from search.trials import StageReport
+from spaces.reports import StageReport
 
 _ACTIONS: dict[Action, str] = {
     "continue": TrialScheduler.CONTINUE,

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from spaces.reports import StageReport
 from spaces.sequences import Sequence
 
 #: States a trial ends in.
@@ -67,28 +68,6 @@ class Proposal:
             attributes["group"],
             attributes["hyperparameters"],
         )
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """A stage a trial has, trained by it or found in the store.
-
-    Attributes:
-        run: Identity of the run that trained it, as the store notes it.
-    """
-
-    fingerprint: str
-    parent: str
-    sequence: str
-    steps: int
-    wall_s: float
-    size_bytes: int
-    reused: bool
-    run: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as JSON-able data."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

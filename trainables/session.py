@@ -18,6 +18,7 @@ import torch
 
 from spaces.errors import StoreError, TrainingError
 from spaces.plan import StagePlan, TrainSettings, TrialPlan
+from spaces.reports import StageReport
 from trainables import engine as engines
 from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
 from trainables.evaluation import Score, evaluate, objective
@@ -27,19 +28,6 @@ from trainables.models import build_model, load_tokenizer
 from trainables.progress import progress_key
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
-
-
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What training (or finding) a stage came to."""
-
-    fingerprint: str
-    parent: str
-    sequence: str
-    steps: int
-    wall_s: float
-    size_bytes: int
-    reused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +76,7 @@ class Session:
         self._engine: engines.Engine | None = None
         self._engine_is_at: tuple[str, int] | None = None
 
-    def train_stage(self, plan: StagePlan, base: str) -> StageResult:
+    def train_stage(self, plan: StagePlan, base: str) -> StageReport:
         """Train a stage from its parent and put it into the store.
 
         Args:
@@ -116,7 +104,7 @@ class Session:
                 "run": self.config.run_id,
             }
             size_bytes = self.store.put("stages", plan.fingerprint, weights, notes).size_bytes
-        return StageResult(
+        return StageReport(
             plan.fingerprint,
             plan.parent,
             plan.sequence,

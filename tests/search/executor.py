@@ -15,8 +15,8 @@ from search.coordinator import Coordinator
 from search.ledger import Ledger
 from search.roster import Progress
 from search.samplers import make_sampler
-from search.trials import StageReport
 from spaces.plan import Planner, TaskData
+from spaces.reports import StageReport
 from spaces.study import Study, parse_study
 
 RUN = "run-1"
