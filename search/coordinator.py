@@ -188,7 +188,7 @@ class Coordinator:
         rung = record.rungs[-1].rung
         if math.isnan(record.score):
             self._ledger.decide(record, rung, "stop")
-            self._finish(progress, "failed", f"the score is NaN at rung {rung}")
+            self._finish(progress, "failed", _why_nan(record))
             return "stop"
         if rung == progress.last_rung:
             self._ledger.decide(record, rung, "complete")
@@ -376,9 +376,16 @@ class Coordinator:
             self._decide(progress)
         elif decision == "stop":
             diverged = math.isnan(record.score)
-            error = f"the score is NaN at rung {rung}" if diverged else ""
+            error = _why_nan(record) if diverged else ""
             self._finish(progress, "failed" if diverged else "pruned", error)
         elif decision == "pause":
             group = self._roster.competing_as(record.entity)
             if any(member.record.decisions.get(rung) == "promote" for member in group):
                 self._promote([progress])
+
+
+def _why_nan(record: TrialRecord) -> str:
+    """Say why a trial's last score is NaN."""
+    last = record.rungs[-1]
+    reason = last.error or "the score is NaN"
+    return f"rung {last.rung}: {reason}"

@@ -83,6 +83,7 @@ class RungReport:
         wall_s: Seconds of training and evaluation.
         arrival: Position in the run's order of arrivals.
         reported_at: When it arrived.
+        error: What happened if training diverged; else empty.
     """
 
     rung: int
@@ -93,6 +94,7 @@ class RungReport:
     wall_s: float
     arrival: int
     reported_at: datetime
+    error: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-able data; JSON has no NaN, so it becomes ``None``."""

@@ -29,7 +29,7 @@ class SequenceTrainable(tune.Trainable):
 
     The configuration has ``plan`` (``TrialPlan.to_json``), ``stages_done`` and ``rungs_done`` (of
     an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``; a
-    rung whose score is NaN comes with the reason in ``diverged``.
+    rung whose score is NaN comes with the reason in ``error``.
     """
 
     def setup(
@@ -116,11 +116,10 @@ class SequenceTrainable(tune.Trainable):
             return _event("stage", report)
         report = self._all("run_rung", self._plan_json, self._rungs_done)
         self._rungs_done += 1
-        diverged = report.pop("error")
-        if diverged or self._rungs_done == len(self._plan.budgets):
+        if report["error"] or self._rungs_done == len(self._plan.budgets):
             drop_progress(self._store, self._plan)
         shown = {name: report[name] for name in ("score", "rung", "budget_steps")}
-        return {**_event("rung", report), **shown, "diverged": diverged}
+        return {**_event("rung", report), **shown}
 
     def _all(self, method: str, *arguments: Any) -> Any:
         """Call a method on all workers together; return worker 0's answer."""

@@ -121,7 +121,7 @@ def test_a_nan_score_survives_no_rung(bad_rung, objective):
     assert diverged
     for record in diverged:
         assert record.status == "failed"
-        assert record.error == f"the score is NaN at rung {bad_rung}"
+        assert record.error == f"rung {bad_rung}: the score is NaN"
         assert len(record.rungs) == bad_rung + 1
         assert record.decisions[bad_rung] == "stop"
 
