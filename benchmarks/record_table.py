@@ -45,9 +45,7 @@ def record(job: tuple[Study, Preparation, str, Path, list[Sequence], int]) -> Pa
     torch.set_num_threads(1)
     init_process(0, 1, "127.0.0.1", free_port())
     session = Session(
-        SessionConfig(
-            study, preparation.model_path, store_url, None, preparation.evaluation
-        )
+        SessionConfig(study, preparation.model_path, store_url, None, preparation.evaluation)
     )
     done = set()
     if part.exists():
