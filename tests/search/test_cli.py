@@ -132,7 +132,7 @@ def test_check_prices_a_study_and_writes_nothing(cli, tmp_path):
     assert (status, err) == (0, "")
     assert "mini: valid" in out
     assert "86: ordered subsets of up to 3 of 5 tasks" in out
-    assert "85 to train every sequence with shared prefixes" in out
+    assert "85 to train them all with shared prefixes" in out
     assert list(tmp_path.iterdir()) == []
 
 
