@@ -99,7 +99,6 @@ class LiveView:
         return Group(Text(f"taskorder  {self._study.name}", style="bold"), head, best)
 
     def _print_news(self, records: Sequence[TrialRecord]) -> None:
-        done = sum(record.is_final for record in records)
         for record in records:
             if record.is_final and record.number not in self._told:
                 self._told.add(record.number)
@@ -108,8 +107,8 @@ class LiveView:
                 error = f"  {record.error}" if record.error else ""
                 sequence = str(proposal.sequence) or NO_STAGES
                 self._console.print(
-                    f"[{done}/{len(records)}] {record.status:8} {proposal.target}  {sequence}"
-                    f"  seed {proposal.seed}{score}{error}",
+                    f"[{len(self._told)}/{len(records)}] {record.status:8} {proposal.target}"
+                    f"  {sequence}  seed {proposal.seed}{score}{error}",
                     markup=False,
                     highlight=False,
                     soft_wrap=True,
