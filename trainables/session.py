@@ -13,8 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from spaces.errors import StoreError, TrainingError
 from spaces.plan import StagePlan, TrainSettings, TrialPlan
@@ -27,7 +29,7 @@ from trainables.inputs import TaskInputs
 from trainables.models import build_model, load_tokenizer
 from trainables.progress import progress_key
 from trainables.session_config import SessionConfig
-from trainables.store import StageStore
+from trainables.store import Kind, StageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +95,15 @@ class Session:
             self._train(engine, plan.tasks, plan.settings, until=plan.settings.steps)
             weights = engine.encoder_weights()
         self.close_engine()
-        size_bytes = 0
         wall_s = time.monotonic() - started
-        if self.rank == 0:
-            notes = {
-                "parent": plan.parent,
-                "sequence": plan.sequence,
-                "steps": plan.settings.steps,
-                "wall_s": wall_s,
-                "run": self.config.run_id,
-            }
-            size_bytes = self.store.put("stages", plan.fingerprint, weights, notes).size_bytes
+        notes = {
+            "parent": plan.parent,
+            "sequence": plan.sequence,
+            "steps": plan.settings.steps,
+            "wall_s": wall_s,
+            "run": self.config.run_id,
+        }
+        size_bytes = self._put("stages", plan.fingerprint, weights, notes)
         return StageReport(
             plan.fingerprint,
             plan.parent,
@@ -152,15 +152,27 @@ class Session:
             error=error,
         )
 
+    def _put(
+        self, kind: Kind, key: str, tensors: dict[str, torch.Tensor], notes: dict[str, Any]
+    ) -> int:
+        """Put an entry into the store, written by the first worker; return its size in bytes.
+
+        No worker goes on before the entry is there: the next thing it does may be to read it.
+        """
+        size_bytes = 0
+        if self.rank == 0:
+            size_bytes = self.store.put(kind, key, tensors, notes).size_bytes
+        if self.world_size > 1:
+            dist.barrier()
+        return size_bytes
+
     def _score(
         self, engine: engines.Engine, plan: TrialPlan, budget: int, *, is_last: bool
     ) -> list[Score]:
         """Keep a fine-tuning that may go on, and evaluate it."""
         if not is_last:
-            state = engine.state()
-            if self.rank == 0:
-                notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
-                self.store.put("progress", progress_key(plan, budget), state, notes)
+            notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
+            self._put("progress", progress_key(plan, budget), engine.state(), notes)
             self._engine_is_at = (plan.target_fingerprint, budget)
         sets = self.config.evaluation[plan.target]
         scores = self._evaluate(engine, plan.target, sets.select, selected_on=True)

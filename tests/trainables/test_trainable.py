@@ -136,7 +136,7 @@ def test_what_cannot_be_mended_fails_the_trial_with_its_message(bench):
 def test_a_diverged_target_reports_nan_and_the_reason(bench):
     made = bench(training={"target": {"learning_rate": 1e30, "warmup_fraction": 0}})
     made.step()
-    event, result = made.step()
+    event, _ = made.step()
     assert event["kind"] == "rung"
     assert math.isnan(event["score"])
     assert "NaN or infinite" in event["error"]
