@@ -10,6 +10,7 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,21 +153,26 @@ def _run(
             run_id=resolved["run_id"],
         )
         writer = _TableWriter(directory, coordinator)
+        sweeper = _Sweeper(StageStore(directory.store_url(study)), coordinator)
         try:
             if not coordinator.is_finished:
                 _prepare_model(study, resolved, preparation, console)
                 with LiveView(study, lambda: coordinator.records, console) as view:
-                    _tune(study, resolved, directory, preparation, coordinator, view, writer)
+
+                    def refresh() -> None:
+                        view.refresh()
+                        if writer.is_due:
+                            writer.write()
+                            sweeper.sweep()
+
+                    _tune(study, resolved, directory, preparation, coordinator, refresh)
         finally:
             finished = coordinator.num_running == 0 and coordinator.is_finished
             coordinator.suspend()
             writer.write()
             _stop_ray()
         if finished:
-            store = StageStore(directory.store_url(study))
-            for record in coordinator.records:
-                if record.status != "complete":  # Those drop theirs themselves.
-                    drop_progress(store, coordinator.progress(record.number).plan)
+            sweeper.sweep()
             directory.note_finished()
         states = [record.status for record in coordinator.records]
         return Outcome(
@@ -174,6 +180,24 @@ def _run(
             num_failed=states.count("failed"),
             num_complete=states.count("complete"),
         )
+
+
+class _Sweeper:
+    """Removes the half-done fine-tunings of settled trials from the store.
+
+    Only after the ledger has a trial's last state: before, a resumed run may need them.
+    """
+
+    def __init__(self, store: StageStore, coordinator: Coordinator) -> None:
+        self._store = store
+        self._coordinator = coordinator
+        self._swept: set[int] = set()
+
+    def sweep(self) -> None:
+        for record in self._coordinator.records:
+            if record.is_final and record.number not in self._swept:
+                drop_progress(self._store, self._coordinator.progress(record.number).plan)
+                self._swept.add(record.number)
 
 
 class _TableWriter:
@@ -184,9 +208,9 @@ class _TableWriter:
         self._coordinator = coordinator
         self._due_at = -math.inf
 
-    def __call__(self) -> None:
-        if time.monotonic() >= self._due_at:
-            self.write()
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._due_at
 
     def write(self) -> None:
         started = time.monotonic()
@@ -281,10 +305,12 @@ def _tune(
     directory: RunDirectory,
     preparation: Preparation,
     coordinator: Coordinator,
-    view: LiveView,
-    writer: _TableWriter,
+    refresh: Callable[[], None],
 ) -> None:
-    """Run Ray Tune until the coordinator has nothing left, or the user interrupts."""
+    """Run Ray Tune until the coordinator has nothing left, or the user interrupts.
+
+    ``refresh`` is called after each round of Ray's event loop.
+    """
     from ray import tune  # noqa: PLC0415
 
     from search.ray_adapters import (  # noqa: PLC0415
@@ -303,10 +329,6 @@ def _tune(
         run_id=resolved["run_id"],
     )
     resources = study.resources.model_dump()
-
-    def refresh() -> None:
-        view.refresh()
-        writer()
 
     trainable = tune.with_resources(
         tune.with_parameters(SequenceTrainable, session=session.to_json(), resources=resources),

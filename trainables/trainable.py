@@ -16,7 +16,6 @@ from ray import tune
 
 from spaces.errors import TaskorderError
 from spaces.plan import TrialPlan
-from trainables.progress import drop_progress
 from trainables.store import StageStore
 from trainables.worker import TrainingWorker
 
@@ -116,8 +115,6 @@ class SequenceTrainable(tune.Trainable):
             return _event("stage", report)
         report = self._all("run_rung", self._plan_json, self._rungs_done)
         self._rungs_done += 1
-        if report["error"] or self._rungs_done == len(self._plan.budgets):
-            drop_progress(self._store, self._plan)
         shown = {name: report[name] for name in ("score", "rung", "budget_steps")}
         return {**_event("rung", report), **shown}
 
