@@ -162,6 +162,9 @@ def test_an_interrupted_run_is_continued_and_ends_as_an_uninterrupted_one(
     assert set(found["stages"]["times_trained"]) == {1}
     assert optuna_states(run_dir) == optuna_states(uninterrupted)
     assert "RUNNING" not in optuna_states(run_dir)
+    # What pruned and complete trials had half done is gone; the stages are there.
+    assert not list((run_dir / "stages" / "progress").rglob("*.safetensors"))
+    assert list((run_dir / "stages" / "stages").rglob("*.safetensors"))
 
 
 def test_a_finished_run_is_told_again_and_not_touched(study: Path, uninterrupted: Path) -> None:
