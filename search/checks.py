@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from spaces.errors import InputError, ResourcesError
 from spaces.hyperparameters import Distribution
 from spaces.study import Study
-
-
-def check_model(study: Study) -> None:
-    """Check that a model named by a path is there; hub ids are looked up when a run starts.
-
-    Raises:
-        InputError: It is not.
-    """
-    name = study.model.name
-    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_like_a_path and not Path(name).is_dir():
-        raise InputError(
-            f"model.name: the folder {name!r} does not exist. Give a Hugging Face folder, a hub id "
-            "such as FacebookAI/xlm-roberta-large, mini or scratch."
-        )
 
 
 def check_resources(study: Study, *, num_gpus: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
-from search.checks import check_batch_sizes, check_model, check_resources
+from search.checks import check_batch_sizes, check_resources
 from search.coordinator import Coordinator
 from search.ledger import Ledger
 from search.pricing import Price, price
@@ -31,6 +31,7 @@ from trainables.preparation import (
     SCRATCH,
     Preparation,
     check_data,
+    check_model,
     free_gpus,
     prepare,
     training_planner,
@@ -68,7 +69,7 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
             folder that does not exist.
     """
     make_sampler(study)
-    check_model(study)
+    check_model(study.model)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
     check_batch_sizes(study)

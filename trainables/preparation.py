@@ -65,6 +65,21 @@ def check_data(study: Study, data_root: Path | None) -> dict[str, EvaluationPlan
     }
 
 
+def check_model(model: ModelSection) -> None:
+    """Check that a model named by a path is there; hub ids are looked up when a run starts.
+
+    Raises:
+        InputError: It is not.
+    """
+    name = model.name
+    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_a_path and not Path(name).is_dir():
+        raise InputError(
+            f"model.name: the folder {name!r} does not exist. Give a Hugging Face folder, a hub id "
+            "such as FacebookAI/xlm-roberta-large, mini or scratch."
+        )
+
+
 def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
     """Read what identities depend on and resolve the base model.
 
@@ -188,11 +203,7 @@ def _model(model: ModelSection) -> tuple[str, str, Path]:
         path = str(folder.resolve())
         identity = fingerprint({"kind": "folder", "files": _hash_folder(folder)})
         return path, identity, folder / "config.json"
-    if model.name.count("/") > 1 or model.name.startswith((".", "/", "~")):
-        raise InputError(
-            f"model.name: the folder {model.name!r} does not exist. Give a Hugging Face folder, a "
-            "hub id such as FacebookAI/xlm-roberta-large, mini or scratch."
-        )
+    check_model(model)
     config_file = _hub_config(model.name, model.revision)
     # The cache keeps files under .../snapshots/<commit>/.
     commit = config_file.parent.name

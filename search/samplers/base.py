@@ -87,10 +87,8 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Draw one parameter at random, on its own scale."""
-        source = np.random.SeedSequence(
-            [self.study.seed, trial.number, zlib.crc32(param_name.encode())]
-        )
-        random = optuna.samplers.RandomSampler(seed=int(source.generate_state(1)[0]))
+        seed = draw_seed(self.study.seed, trial.number, param_name)
+        random = optuna.samplers.RandomSampler(seed=seed)
         return random.sample_independent(study, trial, param_name, param_distribution)
 
     def unseen(
@@ -124,3 +122,12 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             # The mixture of all tasks is a baseline, not a sequence of the space.
             and "+" not in trial.user_attrs["sequence"]
         }
+
+
+def draw_seed(study_seed: int, trial_number: int, param_name: str) -> int:
+    """Return the seed of one draw: of study, trial and parameter, not of what was drawn before.
+
+    So an interrupted run draws what an uninterrupted one would have drawn.
+    """
+    source = np.random.SeedSequence([study_seed, trial_number, zlib.crc32(param_name.encode())])
+    return int(source.generate_state(1)[0])

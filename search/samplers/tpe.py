@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from search.samplers.base import draw_seed
 from spaces.study import Study
 
 #: Optuna's own default.
@@ -71,12 +70,11 @@ class RepeatableTPESampler(optuna.samplers.BaseSampler):
         self._tpe(trial).after_trial(study, trial, state, values)
 
     def _tpe(self, trial: FrozenTrial, param_name: str = "") -> Any:
-        source = np.random.SeedSequence([self._seed, trial.number, zlib.crc32(param_name.encode())])
         with warnings.catch_warnings():
             # Optuna 4 calls both options experimental.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return optuna.samplers.TPESampler(
-                seed=int(source.generate_state(1)[0]),
+                seed=draw_seed(self._seed, trial.number, param_name),
                 n_startup_trials=self._num_startup,
                 multivariate=True,
                 constant_liar=True,
