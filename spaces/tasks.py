@@ -95,6 +95,12 @@ class Task(_Strict):
         languages: Languages it is evaluated in; of an intermediate task, its own.
         train_task: Another task whose ``train`` (and English ``dev``) split is used to train this
             target, as XQuAD is trained on SQuAD v1.1.
+        train_chain: Tasks the official protocol trains on, in this order, just before
+            ``train_task``, as XCOPA is trained on Social IQa and then on COPA. They are ordinary
+            stages behind the sequence, shared with every sequence that ends so; what the sequence
+            already holds is not trained again.
+        parts: Tasks whose records together are this task's, under one head (ANLI+ is ANLI, MNLI
+            and SNLI). Format and labels must be theirs.
         max_length: Longest input in subwords.
         doc_stride: Overlap of windows over long contexts in subwords (question answering only).
         epochs, learning_rate: Published settings, used where the study gives none.
@@ -116,6 +122,8 @@ class Task(_Strict):
     train_language: str = "en"
     languages: tuple[str, ...] = Field(min_length=1)
     train_task: str | None = None
+    train_chain: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     max_length: int = Field(default=128, ge=8)
     doc_stride: int = Field(default=128, ge=1)
     epochs: float = Field(default=3, gt=0)
@@ -128,14 +136,18 @@ class Task(_Strict):
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Task:
-        if not (self.generator or self.files or self.hub):
-            raise ValueError("a task needs one of 'generator', 'files' or 'hub'")
+        if not (self.generator or self.files or self.hub or self.parts):
+            raise ValueError("a task needs one of 'generator', 'files', 'hub' or 'parts'")
+        if self.parts and (self.generator or self.files or self.hub or self.train_task):
+            raise ValueError("a task made of 'parts' has no source of its own")
         return self
 
     @property
     def trains(self) -> bool:
-        """Whether there is anything to train before it is evaluated (retrieval has nothing)."""
-        return self.format != "retrieval" or self.train_task is not None
+        """Whether there is anything to train before it is evaluated (Tatoeba has nothing)."""
+        if self.format != "retrieval" or self.train_task is not None:
+            return True
+        return "train" in self.files or (self.hub is not None and "train" in self.hub.splits)
 
     @property
     def identity(self) -> str:
