@@ -98,7 +98,7 @@ def test_unknown_task_lists_near_matches() -> None:
         (("[en]", "[]"), r"languages: "),
         (("metric: accuracy", "metrics: accuracy"), r"metric: Field required"),
         (("reader: tsv_pairs", "readers: x"), r"files.train.0.reader: Field required"),
-        (("files:", "# files:"), r"a task needs one of 'generator', 'files' or 'hub'"),
+        (("files:", "# files:"), r"a task needs one of 'generator', 'files', 'hub' or 'parts'"),
     ],
 )
 def test_invalid_task_files(change: tuple[str, str], message: str) -> None:
