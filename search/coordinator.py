@@ -22,7 +22,7 @@ from search.ledger import Ledger, Suggestion
 from search.phases import baselines, confirmations, together
 from search.roster import Progress, Roster
 from search.trials import Proposal, RungReport, TrialRecord
-from spaces.plan import Planner
+from spaces.planner import Planner
 from spaces.reports import StageReport
 from spaces.study import Study
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spaces.plan import Planner
+from spaces.planner import Planner
 from spaces.sequences import Sequence, Stage
 from spaces.study import Study
 
@@ -80,6 +80,7 @@ def price(study: Study, planner: Planner | None) -> Price:
     if planner is not None:
         of_task = [_stage_steps(planner, (task,)) for task in space.tasks]
         of_all = _stage_steps(planner, space.tasks) if n > 1 else 0
+        # A target's chain is counted as if nothing of it were shared or already in the sequence.
         of_targets = [_target_steps(planner, target.name) for target in study.targets]
         fine_tuning = space.size * sum(of_targets)
         per_trial = max(of_targets)
@@ -113,7 +114,8 @@ def _stage_steps(planner: Planner, tasks: tuple[str, ...]) -> int:
 
 
 def _target_steps(planner: Planner, target: str) -> int:
-    return planner.plan(0, Sequence(), target, seed=planner.study.seed).budgets[-1]
+    plan = planner.plan(0, Sequence(), target, seed=planner.study.seed)
+    return plan.budgets[-1] + sum(stage.settings.steps for stage in plan.stages)
 
 
 def render_price(study: Study, found: Price, notes: tuple[str, ...] = ()) -> RenderableType:

@@ -1,69 +1,182 @@
-"""Languages by their two-letter code, as XTREME uses them.
+"""Languages by code, as XTREME uses them, and groups of them.
 
-``LANGUAGES`` gives the ISO 639-3 code and the English name. Where the two-letter code stands for a
-macrolanguage, the three-letter code is that of the individual language the data sets hold
-(Mandarin, Iranian Persian, Coastal Swahili, Standard Malay), which is what Tatoeba's files use.
+The table is ``languages.yaml``, whose head names the source of every column. A group is a family, a
+genus, a morphological type or a level of resources, so that a study can say ``[agglutinative]`` or
+``[fusional, -en]`` where it would list codes.
+
+Low-resource languages are those of classes 0 to 2 of Joshi et al. 2020
+(doi:10.18653/v1/2020.acl-main.560), mid-resource those of class 3, high-resource 4 and 5.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Any, Literal
 
-from spaces.errors import UnknownNameError
+import yaml
 
+from spaces.errors import InputError, UnknownNameError
+
+Property = Literal["family", "genus", "morphology", "resources", "script"]
+
+#: The highest class of Joshi et al. 2020 at each level of resources.
+RESOURCE_LEVELS = {"low_resource": 2, "mid_resource": 3, "high_resource": 5}
+EXCLUDED = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One row of ``languages.yaml``, whose head says what each column is and where it is from.
+
+    Attributes:
+        code: Two-letter code, or ISO 639-3 where there is none.
+        iso3: ISO 639-3 of the individual language that data sets hold.
+        name: English name.
+        family: Top-level family.
+        genus: Branch of the family, as WALS delimits it.
+        script: ISO 15924.
+        joshi_class: Resource class from 0 to 5; ``None`` where it has none.
+        cc100_gib: GiB of text in XLM-R's pre-training; ``None`` where it has seen none.
+        morphology: Morphological type; ``None`` where no source gives one.
+        basis: Where the type is from.
+    """
+
+    code: str
+    iso3: str
+    name: str
+    family: str
+    genus: str
+    script: str
+    joshi_class: int | None
+    cc100_gib: float | None
+    morphology: str | None
+    basis: str | None
+
+    @property
+    def resources(self) -> str | None:
+        """Its level of resources: ``low_resource``, ``mid_resource`` or ``high_resource``."""
+        if self.joshi_class is None:
+            return None
+        return next(name for name, top in RESOURCE_LEVELS.items() if self.joshi_class <= top)
+
+
+def _read_table() -> dict[str, Language]:
+    text = (resources.files("spaces") / "languages.yaml").read_text(encoding="utf-8")
+    table = yaml.safe_load(text)
+    rows = (dict(zip(table["columns"], row, strict=True)) for row in table["languages"])
+    return {row["code"]: Language(**row) for row in rows}
+
+
+#: Every language of the table by its code.
+TABLE: Mapping[str, Language] = MappingProxyType(_read_table())
+
+#: Code to ISO 639-3 code and English name.
 LANGUAGES: dict[str, tuple[str, str]] = {
-    "af": ("afr", "Afrikaans"),
-    "ar": ("ara", "Arabic"),
-    "az": ("aze", "Azerbaijani"),
-    "bg": ("bul", "Bulgarian"),
-    "bn": ("ben", "Bengali"),
-    "de": ("deu", "German"),
-    "el": ("ell", "Greek"),
-    "en": ("eng", "English"),
-    "es": ("spa", "Spanish"),
-    "et": ("est", "Estonian"),
-    "eu": ("eus", "Basque"),
-    "fa": ("pes", "Persian"),
-    "fi": ("fin", "Finnish"),
-    "fr": ("fra", "French"),
-    "gu": ("guj", "Gujarati"),
-    "ha": ("hau", "Hausa"),
-    "he": ("heb", "Hebrew"),
-    "hi": ("hin", "Hindi"),
-    "ht": ("hat", "Haitian"),
-    "hu": ("hun", "Hungarian"),
-    "id": ("ind", "Indonesian"),
-    "it": ("ita", "Italian"),
-    "ja": ("jpn", "Japanese"),
-    "jv": ("jav", "Javanese"),
-    "ka": ("kat", "Georgian"),
-    "kk": ("kaz", "Kazakh"),
-    "ko": ("kor", "Korean"),
-    "lt": ("lit", "Lithuanian"),
-    "ml": ("mal", "Malayalam"),
-    "mr": ("mar", "Marathi"),
-    "ms": ("zsm", "Malay"),
-    "my": ("mya", "Burmese"),
-    "nl": ("nld", "Dutch"),
-    "pa": ("pan", "Punjabi"),
-    "pl": ("pol", "Polish"),
-    "pt": ("por", "Portuguese"),
-    "qu": ("que", "Quechua"),
-    "ro": ("ron", "Romanian"),
-    "ru": ("rus", "Russian"),
-    "sw": ("swh", "Swahili"),
-    "ta": ("tam", "Tamil"),
-    "te": ("tel", "Telugu"),
-    "th": ("tha", "Thai"),
-    "tl": ("tgl", "Tagalog"),
-    "tr": ("tur", "Turkish"),
-    "uk": ("ukr", "Ukrainian"),
-    "ur": ("urd", "Urdu"),
-    "vi": ("vie", "Vietnamese"),
-    "wo": ("wol", "Wolof"),
-    "yo": ("yor", "Yoruba"),
-    "zh": ("cmn", "Chinese"),
+    code: (language.iso3, language.name) for code, language in TABLE.items()
 }
+
+
+def group_of(code: str, what: Property) -> str | None:
+    """Return the group a language belongs to in one respect, for breakdowns of scores.
+
+    Args:
+        code: A code. One that the table lacks, as those of constructed languages, has no group.
+        what: The respect.
+
+    Returns:
+        The group's name, which ``resolve_languages`` knows (but for scripts); or ``None``.
+
+    >>> group_of("fi", "family"), group_of("fi", "morphology"), group_of("sw", "resources")
+    ('uralic', 'agglutinative', 'low_resource')
+    """
+    language = TABLE.get(code)
+    value = getattr(language, what) if language else None
+    return _slug(value) if value else None
+
+
+def groups_of(code: str) -> tuple[str, ...]:
+    """Return every group a language belongs to.
+
+    >>> groups_of("tr")
+    ('turkic', 'agglutinative', 'high_resource')
+    """
+    found = (group_of(code, what) for what in _GROUPED_BY)
+    return tuple(dict.fromkeys(group for group in found if group))
+
+
+_GROUPED_BY: tuple[Property, ...] = ("family", "genus", "morphology", "resources")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z]+", "_", name.lower())
+
+
+def _groups() -> dict[str, tuple[str, ...]]:
+    members: dict[str, list[str]] = {}
+    for code in TABLE:
+        for group in groups_of(code):
+            members.setdefault(group, []).append(code)
+    return {group: tuple(codes) for group, codes in sorted(members.items())}
+
+
+#: Every group by its name, its members by code.
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(_groups())
+
+
+def resolve_languages(names: Sequence[str], among: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return the languages that codes and groups stand for.
+
+    Args:
+        names: Codes and names of groups. With a minus before it, one takes its languages out; a
+            list of such alone takes them out of ``among``. Nothing at all stands for nothing.
+        among: The languages there are, in order. Of a group, those that are not among them are
+            passed over.
+        where: Where the names are from, for messages.
+
+    Returns:
+        Members of ``among``, in its order.
+
+    Raises:
+        UnknownNameError: A name that is no group and no language of ``among``.
+        InputError: A group has no language among them, or none is left.
+
+    >>> resolve_languages(["uralic", "tr", "-et"], ["en", "et", "fi", "hu", "tr"], "languages")
+    ('fi', 'hu', 'tr')
+    """
+    included = [name for name in names if not name.startswith(EXCLUDED)]
+    excluded = [name.removeprefix(EXCLUDED) for name in names if name.startswith(EXCLUDED)]
+    chosen = set() if included else set(among)
+    for name in included:
+        chosen |= _members(name, among, where)
+    for name in excluded:
+        # What is not there need not be taken out, but it must be the name of something.
+        chosen -= {name} if name in TABLE else _members(name, among, where)
+    if names and not chosen:
+        raise InputError(f"{where}: {', '.join(names)} leaves no language of {_listed(among)}.")
+    return tuple(code for code in among if code in chosen)
+
+
+def _members(name: str, among: Sequence[str], where: str) -> set[str]:
+    if name in among:
+        return {name}
+    if name not in GROUPS:
+        there = {group for code in among for group in groups_of(code)}
+        raise UnknownNameError("language", name, [*among, *there], where)
+    found = set(GROUPS[name]) & set(among)
+    if not found:
+        raise InputError(
+            f"{where}: no language of the group {name!r} ({', '.join(GROUPS[name])}) is there. "
+            f"There are {_listed(among)}."
+        )
+    return found
+
+
+def _listed(codes: Sequence[str]) -> str:
+    return ", ".join(codes) or "none"
 
 
 def expand(value: Any, language: str) -> Any:

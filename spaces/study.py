@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from spaces.errors import InputError, UnknownNameError, near_matches
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
+from spaces.languages import resolve_languages
+from spaces.stage_names import check_stages
 from spaces.study_messages import describe
 from spaces.study_schema import (
     DeepSpeedSection,
@@ -32,6 +34,7 @@ __all__ = [
     "ModelSection",
     "Study",
     "TargetSection",
+    "TrainingOverrides",
     "TrainingSection",
     "load_study",
     "parse_study",
@@ -126,19 +129,19 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
 
 def _check_names(study: Study) -> None:
     catalogue = study.catalogue()
+    check_stages(study.intermediate, catalogue)
     for name in study.intermediate.tasks:
-        _check_role(catalogue, name, "intermediate", "intermediate.tasks")
+        if name not in study.intermediate.stages:
+            _check_role(catalogue, name, "intermediate", "intermediate.tasks", study)
     seen = set()
     for target in study.targets:
-        task = _check_role(catalogue, target.name, "target", "targets")
+        task = _check_role(catalogue, target.name, "target", "targets", study)
         if target.name in seen:
             raise InputError(f"targets: {target.name!r} is listed twice.")
         seen.add(target.name)
-        for language in target.languages:
-            if language not in task.languages:
-                raise UnknownNameError(
-                    "language", language, task.languages, f"targets.{target.name}.languages"
-                )
+        if target.languages:
+            where = f"targets.{target.name}.languages"
+            resolve_languages(target.languages, task.languages, where)
     # The space checks its own bounds: a length beyond the number of tasks, a task listed twice.
     space = study.space
     _check_hyperparameters(study)
@@ -173,16 +176,13 @@ def _one_line(error: yaml.YAMLError) -> str:
     return " ".join(str(error).split())
 
 
-def _check_role(catalogue: Catalogue, name: str, role: Role, where: str) -> Task:
+def _check_role(catalogue: Catalogue, name: str, role: Role, where: str, study: Study) -> Task:
     usable = [task.name for task in catalogue.of_role(role)]
+    if role == "intermediate":
+        usable += study.intermediate.stages
     if name not in catalogue:
         raise UnknownNameError(f"{role} task", name, usable, where)
     task = catalogue[name]
-    if task.format == "masked_lm":
-        raise InputError(
-            f"{where}: {name!r} is raw text; masked-language-model stages are not trained yet. "
-            "Take it out of the study."
-        )
     if role not in task.roles:
         raise InputError(
             f"{where}: {name!r} is no {role} task; it is {' and '.join(task.roles)}. "

@@ -19,6 +19,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _named(value: Any, key: str) -> Any:
+    """Let a text in a list stand for a mapping with that ``key`` alone."""
+    if isinstance(value, list | tuple):
+        return [{key: item} if isinstance(item, str) else item for item in value]
+    return value
+
+
 class Pretraining(_Section):
     """Masked-language-model training of a ``scratch`` model on the study's own text."""
 
@@ -56,20 +63,6 @@ class ModelSection(_Section):
         return self
 
 
-class IntermediateSection(_Section):
-    """The intermediate tasks whose ordered subsets are searched, and the longest sequence."""
-
-    tasks: tuple[str, ...] = Field(min_length=1)
-    max_length: int = Field(default=3, ge=0)
-
-
-class TargetSection(_Section):
-    """One target; ``languages`` narrows the evaluation to some of its languages."""
-
-    name: str
-    languages: tuple[str, ...] = ()
-
-
 class TrainingOverrides(_Section):
     """Settings of one scope; what is left out comes from ``training`` or from the task."""
 
@@ -84,6 +77,113 @@ class TrainingOverrides(_Section):
     dropout: float | None = Field(default=None, ge=0, lt=1)
 
 
+class StreamSection(_Section):
+    """A task inside a stage, in given languages and cut to a size.
+
+    Attributes:
+        task: A task of the catalogue.
+        languages: Languages or language groups of its training sets, which are put together; its
+            own training language when empty.
+        max_examples: Use the first so many examples of each language.
+    """
+
+    task: str
+    languages: tuple[str, ...] = ()
+    max_examples: int | None = Field(default=None, ge=1)
+
+
+class Sampling(_Section):
+    """How often each task of a mixture has its turn: ``min(size, cap) ** (1 / temperature)``.
+
+    In a study file also ``proportional`` (temperature 1) or ``uniform`` (temperature ``null``:
+    equal rates, whatever the sizes).
+    """
+
+    temperature: float | None = Field(default=1.0, ge=1)
+    cap: int | None = Field(default=None, ge=1)
+
+
+class MlmSection(_Section):
+    """Masked-language-model training mixed into a stage.
+
+    Attributes:
+        tasks: Raw-text tasks; a name alone stands for the whole task.
+        share: Their part of the stage's steps, added to the steps of its tasks.
+    """
+
+    tasks: tuple[StreamSection, ...] = Field(min_length=1)
+    share: float = Field(default=0.2, gt=0, lt=1)
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        return _named(value, "task")
+
+
+class StageSection(_Section):
+    """A stage that is more than one whole task in its own language.
+
+    ``{task: tydiqa, languages: [ar, fi]}`` is short for a single entry of ``tasks``.
+
+    Attributes:
+        tasks: Its tasks; several are trained as a mixture.
+        sampling: How often each has its turn.
+        mlm: Masked-language-model training mixed in.
+        training: Settings of this stage alone; its ``max_steps`` are those of the whole stage.
+    """
+
+    tasks: tuple[StreamSection, ...] = Field(min_length=1)
+    sampling: Sampling = Sampling()
+    mlm: MlmSection | None = None
+    training: TrainingOverrides = TrainingOverrides()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_task(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "task" in value and "tasks" not in value:
+            keys = ("task", "languages", "max_examples")
+            entry = {key: value[key] for key in keys if key in value}
+            return {**{k: v for k, v in value.items() if k not in keys}, "tasks": [entry]}
+        return value
+
+    @field_validator("tasks", mode="before")
+    @classmethod
+    def _names_alone(cls, value: Any) -> Any:
+        return _named(value, "task")
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _sampling_by_name(cls, value: Any) -> Any:
+        named = {"proportional": {"temperature": 1.0}, "uniform": {"temperature": None}}
+        if isinstance(value, str):
+            if value not in named:
+                raise ValueError("must be proportional, uniform, or temperature and cap")
+            return named[value]
+        return value
+
+
+class IntermediateSection(_Section):
+    """The stages whose ordered subsets are searched, and the longest sequence.
+
+    Attributes:
+        tasks: Names of intermediate tasks, or of entries of ``stages``.
+        max_length: Longest sequence, in stages.
+        stages: Named stages that are more than one whole task: mixtures, tasks in other languages,
+            slices, masked-language-model terms.
+    """
+
+    tasks: tuple[str, ...] = Field(min_length=1)
+    max_length: int = Field(default=3, ge=0)
+    stages: dict[str, StageSection] = {}
+
+
+class TargetSection(_Section):
+    """One target; ``languages`` narrows the evaluation to some of its languages."""
+
+    name: str
+    languages: tuple[str, ...] = ()
+
+
 class TrainingSection(TrainingOverrides):
     """How stages and targets are trained.
 
@@ -96,6 +196,8 @@ class TrainingSection(TrainingOverrides):
         max_length: Cut every task's longest input to so many subwords.
         max_train_examples: Use only the first so many training examples of each task.
         max_eval_examples: Evaluate on the first so many examples of each language.
+        save_predictions: Write every trial's predictions on the test sets, blank ones included, in
+            XTREME's submission layout.
         stage, target: Overrides for intermediate stages and for target fine-tuning.
     """
 
@@ -111,6 +213,7 @@ class TrainingSection(TrainingOverrides):
     max_train_examples: int | None = Field(default=None, ge=1)
     max_eval_examples: int | None = Field(default=None, ge=1)
     eval_batch_size: int = Field(default=64, ge=1)
+    save_predictions: bool = False
     stage: TrainingOverrides = TrainingOverrides()
     target: TrainingOverrides = TrainingOverrides()
 
@@ -194,10 +297,13 @@ class StorageSection(_Section):
         stages: Folder or fsspec URL of the stage store.
         optuna: Optuna storage URL (``postgresql://...``); ``optuna.db`` in the run directory when
             empty.
+        cache: Folder of the tokenised training sets, on storage that the workers share where it
+            can be; the user's cache folder when empty.
     """
 
     stages: str | None = None
     optuna: str | None = None
+    cache: str | None = None
     max_size_gb: float | None = Field(default=None, gt=0)
 
 
@@ -223,9 +329,7 @@ class Study(_Section):
     @field_validator("targets", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [{"name": item} if isinstance(item, str) else item for item in value]
-        return value
+        return _named(value, "name")
 
     @property
     def space(self) -> SequenceSpace:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from trainables.formats import FORMATS
-from trainables.formats.base import Feature, pad_rows
+from trainables.formats.base import Feature, Tokenizer, pad_rows
 
 
 def derived_seed(*parts: object) -> int:
@@ -46,19 +46,20 @@ def global_batch(seed: int, size: int, batch_size: int, step: int) -> list[int]:
     return indices
 
 
-def mixture_schedule(sizes: Sequence[int], seed: int, steps: int) -> list[int]:
-    """Choose the task of every step, in proportion to the tasks' sizes.
+def mixture_schedule(shares: Sequence[float], seed: int, steps: int) -> list[int]:
+    """Choose the stream of every step, in proportion to the streams' shares.
 
-    Each task gets its exact share of the steps (largest remainders first), in a seeded random
+    Each stream gets its exact share of the steps (largest remainders first), in a seeded random
     order, so that short stages are mixed as evenly as long ones.
     """
-    total = sum(sizes)
-    exact = [steps * size / total for size in sizes]
+    # Rounded: a share such as 1/3 of 3 steps is one whole step.
+    total = sum(shares)
+    exact = [round(steps * share / total, 9) for share in shares]
     counts = [int(share) for share in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda i: (counts[i] - exact[i], i))
+    by_remainder = sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))
     for i in by_remainder[: steps - sum(counts)]:
         counts[i] += 1
-    schedule = np.repeat(np.arange(len(sizes)), counts)
+    schedule = np.repeat(np.arange(len(shares)), counts)
     rng = np.random.default_rng(derived_seed("mixture", seed))
     return [int(i) for i in rng.permutation(schedule)]
 
@@ -88,17 +89,31 @@ def micro_batches(
     *,
     task: str,
     form: str,
-    pad_id: int,
+    tokenizer: Tokenizer,
     device: torch.device,
     rank: int,
     world_size: int,
     micro_batch_size: int,
+    seed: int,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield this worker's share of a global batch as the model's arguments.
 
     The loss is scaled so that the mean over workers of the summed micro-batches is the mean over
     the units of the *global* batch, whatever the number of workers and micro-batches.
+
+    Args:
+        features: All features of the stream.
+        indices: The global batch.
+        task: Name of the task.
+        form: Its format.
+        tokenizer: The base model's tokenizer.
+        device: Where the batches go.
+        rank: This worker's number.
+        world_size: Number of workers.
+        micro_batch_size: Most examples in one of the batches.
+        seed: Of what a format draws anew at every step (masked tokens).
     """
+    pad_id = tokenizer.pad_token_id
     num_units = max(1, sum(features[i].num_units for i in indices))
     mine = [features[i] for i in indices[rank::world_size]]
     for start in range(0, len(mine), micro_batch_size):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from trainables.readers.sources import (
     locate,
     missing,
     resolve_paths,
-    source_task,
+    source_tasks,
 )
 from trainables.records import (
     ChoiceRecord,
@@ -45,10 +45,11 @@ __all__ = [
     "check_sources",
     "data_fingerprint",
     "is_labelled",
+    "iter_records",
     "label_names",
     "load_records",
     "resolve_paths",
-    "source_task",
+    "source_tasks",
 ]
 
 
@@ -71,7 +72,7 @@ GENERATORS = {"mini": Generator(mini.records, mini.size, mini.identity)}
 
 _file_hashes: dict[tuple[str, int, int], str] = {}
 _record_hashes: dict[tuple[str, str, str, str], str] = {}
-_label_names: dict[tuple[str, str], tuple[str, ...]] = {}
+_label_names: dict[tuple[str, str], frozenset[str]] = {}
 
 
 def load_records(
@@ -83,27 +84,57 @@ def load_records(
     catalogue: Catalogue | None = None,
     limit: int | None = None,
 ) -> list[Record]:
-    """Read a split of a task in a language.
+    """Read a split of a task in a language into memory.
 
     Where a release repeats an id, the second record's becomes ``id#2`` and so on; where several
-    files are read, ids begin with the file's name.
+    files or parts are read, ids begin with the file's or the part's name.
 
     Args:
         task: The task.
         split: ``train``, ``dev`` or ``test``.
         language: Two-letter code.
         data_root: Folder of the releases; ``None`` where there is none.
-        catalogue: Where ``train_task`` is found; the built-in one by default.
+        catalogue: Where ``train_task`` and ``parts`` are found; the built-in one by default.
         limit: Read at most so many records (for retrieval: queries).
 
     Raises:
         DataError: No source holds it, or one is malformed or empty.
     """
-    task = source_task(task, split, language, catalogue)
-    records = list(_limited(_unique(_records(task, split, language, data_root)), limit))
-    if not records and limit != 0:
+    records = iter_records(
+        task, split, language, data_root=data_root, catalogue=catalogue, limit=limit
+    )
+    return list(_unique(records))
+
+
+def iter_records(
+    task: Task,
+    split: Split,
+    language: str,
+    *,
+    data_root: Path | None,
+    catalogue: Catalogue | None = None,
+    limit: int | None = None,
+) -> Iterator[Record]:
+    """Read the records of ``load_records`` one at a time, ids as the release has them.
+
+    Of a task made of parts, a limit is shared out evenly over the parts.
+
+    Raises:
+        DataError: As ``load_records``.
+    """
+    sources = source_tasks(task, split, language, catalogue)
+    num_read = 0
+    for position, source in enumerate(sources):
+        share = limit
+        if limit is not None:
+            share = limit // len(sources) + (position < limit % len(sources))
+        for record in _limited(_records(source, split, language, data_root), share):
+            num_read += 1
+            if len(sources) > 1:
+                record = dataclasses.replace(record, id=f"{source.name}/{record.id}")  # noqa: PLW2901
+            yield record
+    if num_read == 0 and limit != 0:
         raise DataError(f"task {task.name!r}, {split} split, {language!r}: there is no record.")
-    return records
 
 
 def is_labelled(
@@ -152,21 +183,11 @@ def data_fingerprint(
     Raises:
         DataError: As ``load_records``.
     """
-    task = source_task(task, split, language, catalogue)
-    if task.generator:
-        return fingerprint([_generator(task.generator).identity(), task.name, split, language])
-    found = locate(task, split, language, data_root)
-    if isinstance(found, Resolved):
-        hashes = [[_hash_file(path) for path in group] for group in found.groups]
-        return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()
-    key = (task.identity, split, language, str(data_root))
-    if key not in _record_hashes:
-        digest = hashlib.sha256()
-        for record in load_records(task, split, language, data_root=data_root, catalogue=catalogue):
-            line = [type(record).__name__, dataclasses.asdict(record)]
-            digest.update(canonical_json(line).encode() + b"\n")
-        _record_hashes[key] = digest.hexdigest()
-    return _record_hashes[key]
+    identities = [
+        _content(source, split, language, data_root)
+        for source in source_tasks(task, split, language, catalogue)
+    ]
+    return identities[0] if len(identities) == 1 else fingerprint(identities)
 
 
 def count_examples(
@@ -183,44 +204,81 @@ def count_examples(
     Raises:
         DataError: As ``load_records``.
     """
-    source = source_task(task, split, language, catalogue)
-    if source.generator:
-        size = _generator(source.generator).size(source.name, split)
+    sources = source_tasks(task, split, language, catalogue)
+    if len(sources) == 1 and sources[0].generator:
+        size = _generator(sources[0].generator).size(sources[0].name, split)
         return size if limit is None else min(size, limit)
-    return len(
-        load_records(task, split, language, data_root=data_root, catalogue=catalogue, limit=limit)
+    records = iter_records(
+        task, split, language, data_root=data_root, catalogue=catalogue, limit=limit
     )
+    return sum(1 for _ in records)
 
 
 def label_names(
-    task: Task, *, data_root: Path | None, catalogue: Catalogue | None = None
+    task: Task,
+    *,
+    data_root: Path | None,
+    catalogue: Catalogue | None = None,
+    languages: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return the labels in head order: the task's closed list, or those of its training set.
+    """Return the labels in head order: the task's closed list, or those of its training sets.
 
-    Labels of a training set are sorted. Formats without labels (question answering, multiple
+    Labels of training sets are sorted. Formats without labels (question answering, multiple
     choice, retrieval, masked language modelling) have none.
+
+    Args:
+        task: The task.
+        data_root: Folder of the releases.
+        catalogue: Where ``train_task`` and ``parts`` are found.
+        languages: Languages of the training sets; the task's training language when empty.
 
     Raises:
         DataError: The training set cannot be read or has no labels.
     """
     if task.labels or task.format not in ("sequence_classification", "token_classification"):
         return task.labels
-    language = task.train_language
+    labels: set[str] = set()
+    for language in languages or (task.train_language,):
+        labels.update(_labels_of(task, language, data_root, catalogue))
+    if not labels:
+        raise DataError(f"task {task.name!r}: its training set holds no label.")
+    return tuple(sorted(labels))
+
+
+def _labels_of(
+    task: Task, language: str, data_root: Path | None, catalogue: Catalogue | None
+) -> frozenset[str]:
     content = data_fingerprint(task, "train", language, data_root=data_root, catalogue=catalogue)
     key = (task.identity, content)
     if key not in _label_names:
         labels: set[str] = set()
-        for record in load_records(
+        for record in iter_records(
             task, "train", language, data_root=data_root, catalogue=catalogue
         ):
             if isinstance(record, TaggingRecord):
                 labels.update(record.tags or ())
             elif isinstance(record, ClassificationRecord) and record.label is not None:
                 labels.add(record.label)
-        if not labels:
-            raise DataError(f"task {task.name!r}: its training set holds no label.")
-        _label_names[key] = tuple(sorted(labels))
+        _label_names[key] = frozenset(labels)
     return _label_names[key]
+
+
+def _content(task: Task, split: Split, language: str, data_root: Path | None) -> str:
+    """Return the SHA-256 of what one source holds."""
+    if task.generator:
+        return fingerprint([_generator(task.generator).identity(), task.name, split, language])
+    found = locate(task, split, language, data_root)
+    if isinstance(found, Resolved):
+        hashes = [[_hash_file(path) for path in group] for group in found.groups]
+        return hashlib.sha256(canonical_json(hashes).encode()).hexdigest()
+    key = (task.identity, split, language, str(data_root))
+    if key not in _record_hashes:
+        digest = hashlib.sha256()
+        for record in _records(task, split, language, data_root):
+            line = [type(record).__name__, dataclasses.asdict(record)]
+            digest.update(canonical_json(line).encode() + b"\n")
+        _record_hashes[key] = digest.hexdigest()
+    return _record_hashes[key]
 
 
 def _records(task: Task, split: Split, language: str, data_root: Path | None) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import DataError
+from spaces.languages import resolve_languages
 from spaces.study import Study, TargetSection
 from spaces.tasks import Catalogue, Split, Task
 from trainables.data import available, available_languages, is_labelled, resolve_paths
@@ -46,19 +47,24 @@ def plan_evaluation(
         DataError: A language that was asked for, or every evaluation set, is missing.
     """
     task = catalogue[target.name]
+    where = f"targets.{task.name}.languages"
+    wanted: tuple[str, ...] = task.languages
+    if target.languages:
+        wanted = resolve_languages(target.languages, task.languages, where)
     languages: dict[Split, list[str]] = {}
     for split in ("dev", "test"):
         found = available_languages(task, split, data_root=data_root, catalogue=catalogue)
         languages[split] = [
             code
-            for code in (target.languages or task.languages)
+            for code in wanted
             if code in found and _is_labelled(task, split, code, data_root, catalogue)
         ]
     present = {*languages["dev"], *languages["test"]}
-    missing = [code for code in target.languages if code not in present]
+    # A language that was asked for by name must be there; of a group, whichever are.
+    missing = [code for code in wanted if code in target.languages and code not in present]
     if missing:
         raise DataError(
-            f"targets.{task.name}.languages: no labelled dev or test set of {', '.join(missing)} "
+            f"{where}: no labelled dev or test set of {', '.join(missing)} "
             f"under {data_root}. Put the files there, or take the language out of the study."
         )
     english = task.train_language

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import DataError
+from spaces.stages import Stream
 from spaces.study import TrainingSection
 from spaces.tasks import Catalogue, Split
 from trainables.data import label_names, load_records
@@ -40,7 +41,8 @@ class TaskInputs:
         self._data_root = data_root
         self._records: dict[tuple[str, Split, str], list[Record]] = {}
         self._features: dict[tuple[str, Split, str], list[Feature]] = {}
-        self._labels: dict[str, tuple[str, ...]] = {}
+        self._streams: dict[Stream, list[Feature]] = {}
+        self._labels: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def records(self, name: str, split: Split, language: str) -> list[Record]:
         """Return a split's records, at most the study's limit."""
@@ -60,46 +62,62 @@ class TaskInputs:
         return self._records[key]
 
     def features(self, name: str, split: Split, language: str) -> list[Feature]:
-        """Return a split's features."""
+        """Return a split's features, for evaluation."""
         key = (name, split, language)
         if key not in self._features:
-            task = self.catalogue[name]
-            self._features[key] = FORMATS[task.format].encode(
-                self.records(*key), self.encoding(name)
-            )
+            self._features[key] = self._encode(name, self.records(*key), self.encoding(name))
         return self._features[key]
 
-    def train_features(self, name: str) -> list[Feature]:
-        """Return the labelled features of a task's training set in its training language.
+    def train_features(self, stream: Stream) -> list[Feature]:
+        """Return the labelled features of a stream of training examples.
 
         Raises:
             DataError: There is none.
         """
-        language = self.catalogue[name].train_language
-        features = self.features(name, "train", language)
-        labelled = [feature for feature in features if feature.label is not None]
-        if not labelled:
-            raise DataError(
-                f"task {name!r}: none of the {len(features)} examples of its training set "
-                f"({language}) has a label. Put the labelled release where the task file looks."
-            )
-        return labelled
+        if stream not in self._streams:
+            encoding = self.encoding(stream.task, stream.languages)
+            found: list[Feature] = []
+            for language in self._languages(stream):
+                records = self.records(stream.task, "train", language)[: stream.max_examples]
+                found += self._encode(stream.task, records, encoding)
+            labelled = [feature for feature in found if feature.label is not None]
+            if not labelled:
+                raise DataError(
+                    f"task {stream.task!r}: none of the {len(found)} examples of its training set "
+                    f"({', '.join(self._languages(stream))}) has a label. Put the labelled release "
+                    "where the task file looks."
+                )
+            self._streams[stream] = labelled
+        return self._streams[stream]
 
-    def encoding(self, name: str) -> Encoding:
-        """Return what encoding and decoding of a task need."""
-        return Encoding(self.tokenizer, self.catalogue[name], self.labels(name))
+    def encoding(self, name: str, languages: tuple[str, ...] = ()) -> Encoding:
+        """Return what encoding and decoding of a task need.
 
-    def labels(self, name: str) -> tuple[str, ...]:
+        Args:
+            name: The task.
+            languages: Languages it is trained in; its training language when empty.
+        """
+        return Encoding(self.tokenizer, self.catalogue[name], self.labels(name, languages))
+
+    def labels(self, name: str, languages: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return a task's labels in head order; none where the head does not depend on them."""
         task = self.catalogue[name]
         if task.format not in ("sequence_classification", "token_classification"):
             return ()
-        if name not in self._labels:
-            self._labels[name] = task.labels or label_names(
-                task, data_root=self._data_root, catalogue=self.catalogue
+        key = (name, languages)
+        if key not in self._labels:
+            self._labels[key] = label_names(
+                task, data_root=self._data_root, catalogue=self.catalogue, languages=languages
             )
-        return self._labels[name]
+        return self._labels[key]
 
-    def head_size(self, name: str) -> int:
-        """Return the number of classes of a task's head (0 where its format decides)."""
-        return len(self.labels(name))
+    def head_size(self, stream: Stream) -> int:
+        """Return the number of classes of a stream's head (0 where its format decides)."""
+        return len(self.labels(stream.task, stream.languages))
+
+    def _languages(self, stream: Stream) -> tuple[str, ...]:
+        return stream.languages or (self.catalogue[stream.task].train_language,)
+
+    def _encode(self, name: str, records: list[Record], encoding: Encoding) -> list[Feature]:
+        features: list[Feature] = FORMATS[self.catalogue[name].format].encode(records, encoding)
+        return features

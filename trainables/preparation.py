@@ -13,14 +13,17 @@ from pathlib import Path
 
 from spaces.errors import InputError
 from spaces.fingerprints import fingerprint
-from spaces.plan import Planner, TaskData
+from spaces.planner import Planner, TaskData
+from spaces.sequences import Stage
+from spaces.stage_names import resolve_stage
+from spaces.stages import Stream
 from spaces.study import ModelSection, Study
-from spaces.tasks import Catalogue, Role, Task
+from spaces.tasks import Catalogue, Task
 from trainables.data import check_sources, count_examples, data_fingerprint
 from trainables.evaluation_plan import EvaluationPlan, plan_evaluation
 from trainables.mini import MODEL_DIR
 from trainables.readers.hub import local_folder
-from trainables.readers.sources import resolve_paths, source_task
+from trainables.readers.sources import resolve_paths, source_tasks
 
 #: Model names with a meaning of their own.
 MINI = "mini"
@@ -54,11 +57,16 @@ def check_data(study: Study, data_root: Path | None) -> dict[str, EvaluationPlan
     if data_root is not None and not data_root.is_dir():
         raise InputError(f"--data-root: {str(data_root)!r} is not a folder.")
     catalogue = study.catalogue()
-    roles: dict[str, Role] = {target.name: "target" for target in study.targets}
-    roles |= dict.fromkeys(study.intermediate.tasks, "intermediate")
-    for name, role in roles.items():
-        if catalogue[name].trains:
-            check_sources(catalogue[name], None, data_root, role=role, catalogue=catalogue)
+    for stream in study_streams(study):
+        task = catalogue[stream.task]
+        if task.trains:
+            check_sources(
+                task,
+                stream.languages or (task.train_language,),
+                data_root,
+                role="intermediate",
+                catalogue=catalogue,
+            )
     return {
         target.name: plan_evaluation(study, target, catalogue, data_root)
         for target in study.targets
@@ -98,8 +106,9 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
         model_path, base = str(run_dir / "model"), _scratch_identity(study, data, data_root)
     else:
         model_path, base, config_file = _model(study.model)
-        _check_positions(config_file, [catalogue[name] for name in data], study.model.name)
-    planner = Planner(study, {name: catalogue[name] for name in data}, data, base)
+        tasks = [catalogue[stream.task] for stream in study_streams(study)]
+        _check_positions(config_file, tasks, study.model.name)
+    planner = Planner(study, catalogue, data, base)
     return Preparation(planner, evaluation, model_path)
 
 
@@ -110,25 +119,45 @@ def training_planner(study: Study, data_root: Path | None) -> Planner | None:
         ``None`` where a training set would first have to come from the network.
     """
     catalogue = study.catalogue()
-    if not all(_is_at_hand(catalogue[name], data_root, catalogue) for name in _names(study)):
+    streams = study_streams(study)
+    if not all(_is_at_hand(stream, data_root, catalogue) for stream in streams):
         return None
-    tasks = {name: catalogue[name] for name in _names(study)}
-    return Planner(study, tasks, _training_data(study, data_root, catalogue), base="")
+    return Planner(study, catalogue, _training_data(study, data_root, catalogue), base="")
 
 
-def _names(study: Study) -> list[str]:
-    return [*study.intermediate.tasks, *(target.name for target in study.targets)]
+def study_streams(study: Study) -> tuple[Stream, ...]:
+    """Return every stream of training examples a study may draw from, in its order.
+
+    Those of its stages alone and all at once, of its targets, and of their training chains.
+    """
+    catalogue, section = study.catalogue(), study.intermediate
+    stages = [Stage((name,)) for name in section.tasks]
+    if len(stages) > 1:
+        stages.append(Stage(section.tasks))
+    chains = (catalogue[target.name].train_chain for target in study.targets)
+    stages += [Stage((name,)) for chain in chains for name in chain]
+    streams: dict[Stream, None] = {}
+    for stage in stages:
+        mixture, _ = resolve_stage(section, catalogue, stage)
+        streams |= dict.fromkeys(mixture.all_streams)
+    return (*streams, *(Stream(target.name) for target in study.targets))
 
 
-def _is_at_hand(task: Task, data_root: Path | None, catalogue: Catalogue) -> bool:
-    if not task.trains:
+def stream_languages(stream: Stream, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the languages of a stream's training sets."""
+    return stream.languages or (catalogue[stream.task].train_language,)
+
+
+def _is_at_hand(stream: Stream, data_root: Path | None, catalogue: Catalogue) -> bool:
+    if not catalogue[stream.task].trains:
         return True
-    task = source_task(task, "train", task.train_language, catalogue)
-    if task.generator:
-        return True
-    if resolve_paths(task, "train", task.train_language, data_root):
-        return True
-    return task.hub is not None and local_folder(task.hub, data_root) is not None
+    return all(
+        task.generator is not None
+        or bool(resolve_paths(task, "train", language, data_root))
+        or (task.hub is not None and local_folder(task.hub, data_root) is not None)
+        for language in stream_languages(stream, catalogue)
+        for task in source_tasks(catalogue[stream.task], "train", language, catalogue)
+    )
 
 
 def _training_data(
@@ -138,31 +167,31 @@ def _training_data(
     count = any(
         (scope.max_steps or training.max_steps) is None
         for scope in (training.stage, training.target)
-    )
+    ) or any(stage.training.epochs for stage in study.intermediate.stages.values())
     return {
-        name: _task_data(catalogue[name], study, data_root, catalogue, count=count)
-        if catalogue[name].trains
+        str(stream): _stream_data(stream, study, data_root, catalogue, count=count)
+        if catalogue[stream.task].trains
         else TaskData(0, "")
-        for name in _names(study)
+        for stream in study_streams(study)
     }
 
 
-def _task_data(
-    task: Task, study: Study, data_root: Path | None, catalogue: Catalogue, *, count: bool
+def _stream_data(
+    stream: Stream, study: Study, data_root: Path | None, catalogue: Catalogue, *, count: bool
 ) -> TaskData:
-    language = task.train_language
-    identity = data_fingerprint(task, "train", language, data_root=data_root, catalogue=catalogue)
-    if not count:
-        return TaskData(0, identity)
-    size = count_examples(
-        task,
-        "train",
-        language,
-        data_root=data_root,
-        catalogue=catalogue,
-        limit=study.training.max_train_examples,
-    )
-    return TaskData(size, identity)
+    task = catalogue[stream.task]
+    limits = (stream.max_examples, study.training.max_train_examples)
+    limit = min((limit for limit in limits if limit is not None), default=None)
+    size, identities = 0, []
+    for language in stream_languages(stream, catalogue):
+        identities.append(
+            data_fingerprint(task, "train", language, data_root=data_root, catalogue=catalogue)
+        )
+        if count:
+            size += count_examples(
+                task, "train", language, data_root=data_root, catalogue=catalogue, limit=limit
+            )
+    return TaskData(size, identities[0] if len(identities) == 1 else fingerprint(identities))
 
 
 def _scratch_identity(study: Study, data: dict[str, TaskData], data_root: Path | None) -> str:
@@ -183,7 +212,7 @@ def _scratch_identity(study: Study, data: dict[str, TaskData], data_root: Path |
             # A list: the order of the tasks is the order of the text.
             "train": [[name, entry.fingerprint] for name, entry in data.items()],
             "evaluation": read,
-            "max_length": max(catalogue[name].max_length for name in data),
+            "max_length": max(catalogue[s.task].max_length for s in study_streams(study)),
             "seed": study.seed,
         }
     )

@@ -14,6 +14,7 @@ from spaces.tasks import Split
 from trainables.batches import derived_seed, global_batch
 from trainables.data import load_records
 from trainables.evaluation_plan import plan_evaluation
+from trainables.preparation import stream_languages, study_streams
 from trainables.pretraining import (
     make_config,
     pad,
@@ -50,8 +51,7 @@ def build_scratch_model(study_json: dict[str, Any], data_root: str | None, folde
     lines = [line for language in sorted(texts) for line in texts[language]]
     tokenizer = train_tokenizer(lines, spec.vocab_size)
     catalogue = study.catalogue()
-    names = [*study.intermediate.tasks, *(target.name for target in study.targets)]
-    max_tokens = max(catalogue[name].max_length for name in names)
+    max_tokens = max(catalogue[stream.task].max_length for stream in study_streams(study))
     torch.manual_seed(derived_seed("scratch", study.seed))
     model = XLMRobertaForMaskedLM(
         make_config(
@@ -81,9 +81,11 @@ def build_scratch_model(study_json: dict[str, Any], data_root: str | None, folde
 def study_texts(study: Study, data_root: Path | None) -> dict[str, list[str]]:
     """Return the distinct lines of text a study reads, by language, in reading order."""
     catalogue = study.catalogue()
-    names = [*study.intermediate.tasks, *(target.name for target in study.targets)]
     wanted: list[tuple[str, Split, str]] = [
-        (name, "train", catalogue[name].train_language) for name in names if catalogue[name].trains
+        (stream.task, "train", language)
+        for stream in study_streams(study)
+        for language in stream_languages(stream, catalogue)
+        if catalogue[stream.task].trains
     ]
     for target in study.targets:
         plan = plan_evaluation(study, target, catalogue, data_root)

@@ -21,6 +21,7 @@ import torch.distributed as dist
 from spaces.errors import StoreError, TrainingError
 from spaces.plan import StagePlan, TrainSettings, TrialPlan
 from spaces.reports import StageReport
+from spaces.stages import Mixture
 from trainables import engine as engines
 from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
 from trainables.evaluation import Score, evaluate, objective
@@ -91,8 +92,8 @@ class Session:
         """
         started = time.monotonic()
         with self._closing_on_error():
-            engine = self._build(plan.tasks, plan.settings, plan.parent, base)
-            self._train(engine, plan.tasks, plan.settings, until=plan.settings.steps)
+            engine = self._build(plan.mixture, plan.settings, plan.parent, base)
+            self._train(engine, plan.mixture, plan.settings, until=plan.settings.steps)
             weights = engine.encoder_weights()
         self.close_engine()
         wall_s = time.monotonic() - started
@@ -133,7 +134,8 @@ class Session:
             engine = self._continue(plan, plan.budgets[rung - 1] if rung else 0)
             first_step = engine.step_count
             try:
-                self._train(engine, (plan.target,), plan.target_settings, until=budget)
+                mixture = Mixture.of(plan.target)
+                self._train(engine, mixture, plan.target_settings, until=budget)
             except TrainingError as diverged:
                 error = str(diverged)
             else:
@@ -204,7 +206,7 @@ class Session:
             self._engine_is_at = None  # until it has arrived at the next budget
             return self._engine
         settings = plan.target_settings
-        engine = self._build((plan.target,), settings, plan.parent, plan.base)
+        engine = self._build(Mixture.of(plan.target), settings, plan.parent, plan.base)
         if before:
             entry = self.store.get("progress", progress_key(plan, before))
             if entry is not None:
@@ -213,7 +215,7 @@ class Session:
         return engine
 
     def _build(
-        self, tasks: Sequence[str], settings: TrainSettings, parent: str, base: str
+        self, mixture: Mixture, settings: TrainSettings, parent: str, base: str
     ) -> engines.Engine:
         """Build an engine on a parent checkpoint with fresh heads."""
         self.close_engine()
@@ -230,9 +232,12 @@ class Session:
         catalogue = self.inputs.catalogue
         model = build_model(
             self.config.model_path,
-            {name: (catalogue[name].format, self.inputs.head_size(name)) for name in tasks},
+            {
+                stream.task: (catalogue[stream.task].format, self.inputs.head_size(stream))
+                for stream in mixture.all_streams
+            },
             dropout=settings.dropout,
-            seed=derived_seed("heads", settings.seed, *tasks),
+            seed=derived_seed("heads", settings.seed, *mixture.tasks),
             revision=study.model.revision,
             weights=weights,
         )
@@ -247,7 +252,7 @@ class Session:
         return self._engine
 
     def _train(
-        self, engine: engines.Engine, tasks: Sequence[str], settings: TrainSettings, *, until: int
+        self, engine: engines.Engine, mixture: Mixture, settings: TrainSettings, *, until: int
     ) -> None:
         """Train from the engine's step up to step ``until``.
 
@@ -256,31 +261,32 @@ class Session:
         """
         if engine.step_count >= until:
             return
-        features = {name: self.inputs.train_features(name) for name in tasks}
-        schedule = mixture_schedule(
-            [len(features[name]) for name in tasks], settings.seed, settings.steps
-        )
+        tasks = mixture.tasks
+        features = [self.inputs.train_features(stream) for stream in mixture.all_streams]
+        shares = mixture.shares([len(found) for found in features])
+        schedule = mixture_schedule(shares, settings.seed, settings.steps)
         taken = [schedule[: engine.step_count].count(i) for i in range(len(tasks))]
         while engine.step_count < until:
             step = engine.step_count
             chosen = schedule[step]
             name = tasks[chosen]
             seed = derived_seed("stream", settings.seed, name)
-            indices = global_batch(seed, len(features[name]), settings.batch_size, taken[chosen])
+            indices = global_batch(seed, len(features[chosen]), settings.batch_size, taken[chosen])
             taken[chosen] += 1
             # Dropout is seeded anew at every step, so a continued stage needs no saved RNG state.
             torch.manual_seed(derived_seed("dropout", settings.seed, step, self.rank))
             engine.train_step(
                 micro_batches(
-                    features[name],
+                    features[chosen],
                     indices,
                     task=name,
                     form=self.inputs.catalogue[name].format,
-                    pad_id=self.inputs.tokenizer.pad_token_id,
+                    tokenizer=self.inputs.tokenizer,
                     device=engine.device,
                     rank=self.rank,
                     world_size=self.world_size,
                     micro_batch_size=engine.micro_batch_size,
+                    seed=derived_seed("mask", settings.seed, step),
                 )
             )
         engine.check_finite()

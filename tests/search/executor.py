@@ -15,7 +15,7 @@ from search.coordinator import Coordinator
 from search.ledger import Ledger
 from search.roster import Progress
 from search.samplers import make_sampler
-from spaces.plan import Planner, TaskData
+from spaces.planner import Planner, TaskData
 from spaces.reports import StageReport
 from spaces.study import Study, parse_study
 

@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.plan import Planner, TaskData, TrainSettings, TrialPlan
+from spaces.plan import TrainSettings, TrialPlan
+from spaces.planner import Planner, TaskData
 from spaces.sequences import Sequence
 from spaces.study import parse_study
 
@@ -162,7 +163,7 @@ def test_without_steps_the_published_epochs_hold():
 def test_all_tasks_at_once_cost_what_they_cost_apart():
     (mixture,) = plan(text="mnli+qqp+squad1").stages
     assert mixture.settings.steps == 3 * 36
-    assert mixture.tasks == ("mnli", "qqp", "squad1")
+    assert mixture.mixture.tasks == ("mnli", "qqp", "squad1")
     apart = planner(training={"epochs": 1, "batch_size": 10})
     assert plan(apart, "mnli+qqp+squad1").stages[0].settings.steps == 30
 

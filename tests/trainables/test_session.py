@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spaces.errors import DataError, StoreError, TrainingError
-from spaces.plan import Planner
+from spaces.planner import Planner
 from spaces.sequences import Sequence, Stage
 from tests.trainables import tiny
 from trainables import session as sessions
@@ -203,7 +203,7 @@ def test_a_training_set_without_labels_is_refused(make, monkeypatch):
     planner, config = make()
     session = Session(config)
     unlabelled = [replace(f, label=None) for f in tiny.features("token_classification", 3)]
-    monkeypatch.setattr(session.inputs, "features", lambda *_: unlabelled)
+    monkeypatch.setattr(session.inputs, "_encode", lambda *_: unlabelled)
     with pytest.raises(DataError, match="none of the 3 examples of its training set"):
         session.run_rung(trial(planner), 0)
 

@@ -10,23 +10,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from spaces.errors import DataError, UnknownNameError
+from spaces.errors import DataError, InputError, UnknownNameError
 from spaces.languages import expand
 from spaces.tasks import Catalogue, Role, Split, Task, load_catalogue
 from trainables.readers.hub import is_offline, local_folder
 from trainables.readers.paths import Resolved, find_files, has_any_file, looked_for
 
 
-def source_task(task: Task, split: Split, language: str, catalogue: Catalogue | None) -> Task:
-    """Return the task whose files hold a split: ``train_task`` for training and its own dev.
+def source_tasks(
+    task: Task, split: Split, language: str, catalogue: Catalogue | None
+) -> tuple[Task, ...]:
+    """Return the tasks whose files hold a split, one after the other.
+
+    That is the task itself; its ``parts``; or ``train_task`` for training and for the dev set of
+    the training language.
 
     Raises:
-        UnknownNameError: ``train_task`` is not in the catalogue.
+        UnknownNameError: One of them is not in the catalogue.
+        InputError: A part of another format, or with other labels.
     """
+    tasks = catalogue or load_catalogue()
+    if task.parts:
+        parts = tuple(tasks[name] for name in task.parts)
+        for part in parts:
+            if part.format != task.format or part.labels != task.labels:
+                raise InputError(
+                    f"task {task.name!r}: its part {part.name!r} has another format or other "
+                    "labels. Parts share one head: give them the same."
+                )
+        return tuple(
+            source for part in parts for source in source_tasks(part, split, language, tasks)
+        )
     own_dev = split == "dev" and language == task.train_language
     if task.train_task is None or not (split == "train" or own_dev):
-        return task
-    return (catalogue or load_catalogue())[task.train_task]
+        return (task,)
+    return source_tasks(tasks[task.train_task], split, language, tasks)
 
 
 def resolve_paths(
@@ -48,12 +66,13 @@ def available(
 
     Only existence is checked, so this is quick and needs no network.
     """
-    task = source_task(task, split, language, catalogue)
-    if task.generator:
-        return language in (*task.languages, task.train_language) and (
-            split != "train" or task.trains
-        )
-    return locate(task, split, language, data_root) is not None
+    return all(
+        language in (*source.languages, source.train_language)
+        and (split != "train" or source.trains)
+        if source.generator
+        else locate(source, split, language, data_root) is not None
+        for source in source_tasks(task, split, language, catalogue)
+    )
 
 
 def available_languages(
@@ -110,7 +129,8 @@ def check_sources(
             if not wanted:
                 raise missing(task, split, task.languages[0], data_root)
         for language in wanted:
-            _check_one(source_task(task, split, language, catalogue), split, language, data_root)
+            for source in source_tasks(task, split, language, catalogue):
+                _check_one(source, split, language, data_root)
         needed[split] = wanted
     return needed
 
