@@ -1,8 +1,8 @@
 """Languages by code, as XTREME uses them, and groups of them.
 
 The table is ``languages.yaml``, whose head names the source of every column. A group is a family, a
-genus, a morphological type or a level of resources, so that a study can say ``[agglutinative]`` or
-``[fusional, -en]`` where it would list codes.
+genus, a morphological type, a level of resources or a script, so that a study can say
+``[agglutinative]`` or ``[fusional, -en]`` where it would list codes.
 
 Low-resource languages are those of classes 0 to 2 of Joshi et al. 2020
 (doi:10.18653/v1/2020.acl-main.560), mid-resource those of class 3, high-resource 4 and 5.
@@ -15,12 +15,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
 from spaces.errors import InputError, UnknownNameError
 
+#: In what respects languages are grouped.
 Property = Literal["family", "genus", "morphology", "resources", "script"]
 
 #: The highest class of Joshi et al. 2020 at each level of resources.
@@ -88,7 +89,7 @@ def group_of(code: str, what: Property) -> str | None:
         what: The respect.
 
     Returns:
-        The group's name, which ``resolve_languages`` knows (but for scripts); or ``None``.
+        The group's name, as ``resolve_languages`` takes it, or ``None``.
 
     >>> group_of("fi", "family"), group_of("fi", "morphology"), group_of("sw", "resources")
     ('uralic', 'agglutinative', 'low_resource')
@@ -102,13 +103,10 @@ def groups_of(code: str) -> tuple[str, ...]:
     """Return every group a language belongs to.
 
     >>> groups_of("tr")
-    ('turkic', 'agglutinative', 'high_resource')
+    ('turkic', 'agglutinative', 'high_resource', 'latn')
     """
-    found = (group_of(code, what) for what in _GROUPED_BY)
+    found = (group_of(code, what) for what in get_args(Property))
     return tuple(dict.fromkeys(group for group in found if group))
-
-
-_GROUPED_BY: tuple[Property, ...] = ("family", "genus", "morphology", "resources")
 
 
 def _slug(name: str) -> str:
@@ -132,13 +130,13 @@ def resolve_languages(names: Sequence[str], among: Sequence[str], where: str) ->
 
     Args:
         names: Codes and names of groups. With a minus before it, one takes its languages out; a
-            list of such alone takes them out of ``among``. Nothing at all stands for nothing.
+            list of such alone takes them out of ``among``.
         among: The languages there are, in order. Of a group, those that are not among them are
             passed over.
         where: Where the names are from, for messages.
 
     Returns:
-        Members of ``among``, in its order.
+        Members of ``among``, in its order; none where there are no names.
 
     Raises:
         UnknownNameError: A name that is no group and no language of ``among``.
@@ -147,36 +145,44 @@ def resolve_languages(names: Sequence[str], among: Sequence[str], where: str) ->
     >>> resolve_languages(["uralic", "tr", "-et"], ["en", "et", "fi", "hu", "tr"], "languages")
     ('fi', 'hu', 'tr')
     """
-    included = [name for name in names if not name.startswith(EXCLUDED)]
     excluded = [name.removeprefix(EXCLUDED) for name in names if name.startswith(EXCLUDED)]
-    chosen = set() if included else set(among)
+    included = [name for name in names if not name.startswith(EXCLUDED)]
+    chosen = set(among) if excluded and not included else set()
     for name in included:
-        chosen |= _members(name, among, where)
+        chosen |= _included(name, among, where)
     for name in excluded:
-        # What is not there need not be taken out, but it must be the name of something.
-        chosen -= {name} if name in TABLE else _members(name, among, where)
+        chosen -= _excluded(name, among, where)
     if names and not chosen:
-        raise InputError(f"{where}: {', '.join(names)} leaves no language of {_listed(among)}.")
+        raise InputError(f"{where}: {', '.join(names)} leaves none of {', '.join(among)}.")
     return tuple(code for code in among if code in chosen)
 
 
-def _members(name: str, among: Sequence[str], where: str) -> set[str]:
+def _included(name: str, among: Sequence[str], where: str) -> set[str]:
     if name in among:
         return {name}
     if name not in GROUPS:
-        there = {group for code in among for group in groups_of(code)}
-        raise UnknownNameError("language", name, [*among, *there], where)
+        raise _unknown(name, among, where)
     found = set(GROUPS[name]) & set(among)
     if not found:
         raise InputError(
-            f"{where}: no language of the group {name!r} ({', '.join(GROUPS[name])}) is there. "
-            f"There are {_listed(among)}."
+            f"{where}: the group {name!r} ({', '.join(GROUPS[name])}) has no language among "
+            f"{', '.join(among)}."
         )
     return found
 
 
-def _listed(codes: Sequence[str]) -> str:
-    return ", ".join(codes) or "none"
+def _excluded(name: str, among: Sequence[str], where: str) -> set[str]:
+    # What is not there need not be taken out, but it must be the name of something.
+    if name in among or name in TABLE:
+        return {name}
+    if name not in GROUPS:
+        raise _unknown(name, among, where)
+    return set(GROUPS[name])
+
+
+def _unknown(name: str, among: Sequence[str], where: str) -> UnknownNameError:
+    groups = {group for code in among for group in groups_of(code)}
+    return UnknownNameError("language", name, [*among, *groups], where)
 
 
 def expand(value: Any, language: str) -> Any:
