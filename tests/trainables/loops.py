@@ -103,11 +103,12 @@ class Stage:
                         indices,
                         task=form,
                         form=form,
-                        pad_id=1,
+                        tokenizer=tiny.tokenizer(),
                         device=engine.device,
                         rank=self.rank,
                         world_size=self.world_size,
                         micro_batch_size=engine.micro_batch_size,
+                        seed=derived_seed("mask", engine.step_count),
                     )
                 )
             )

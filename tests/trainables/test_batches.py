@@ -33,16 +33,21 @@ def test_epochs_and_seeds_differ():
 
 
 @given(
-    sizes=st.lists(st.integers(1, 1000), min_size=1, max_size=6),
+    shares=st.lists(st.floats(0.01, 1000), min_size=1, max_size=6),
     steps=st.integers(1, 200),
     seed=st.integers(0, 3),
 )
-def test_mixture_shares_are_exact(sizes, steps, seed):
-    schedule = mixture_schedule(sizes, seed, steps)
+def test_mixture_shares_are_exact(shares, steps, seed):
+    schedule = mixture_schedule(shares, seed, steps)
     assert len(schedule) == steps
     counts = Counter(schedule)
-    for i, size in enumerate(sizes):
-        assert abs(counts[i] - steps * size / sum(sizes)) < 1
+    for i, share in enumerate(shares):
+        assert abs(counts[i] - steps * share / sum(shares)) < 1 + 1e-6
+
+
+def test_a_share_that_is_a_whole_number_of_steps_gets_them():
+    assert Counter(mixture_schedule((1 / 3, 1 / 3, 1 / 3), 0, 3)) == {0: 1, 1: 1, 2: 1}
+    assert Counter(mixture_schedule((0.8, 0.2), 0, 10)) == {0: 8, 1: 2}
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -58,11 +63,12 @@ def test_the_workers_share_the_global_batch(world_size, micro):
             indices,
             task=form,
             form=form,
-            pad_id=1,
+            tokenizer=tiny.tokenizer(),
             device=torch.device("cpu"),
             rank=rank,
             world_size=world_size,
             micro_batch_size=micro,
+            seed=0,
         ):
             scales.add(batch["scale"])
             for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
