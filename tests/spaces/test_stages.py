@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import asdict
 
@@ -45,7 +46,7 @@ def test_shares_sum_to_one_and_keep_the_order_of_sizes(sizes, temperature, cap):
     found = shares(sizes, temperature=temperature, cap=cap)
     assert math.isclose(sum(found), 1.0)
     by_size = sorted(zip(sizes, found, strict=True))
-    assert all(low <= high + 1e-12 for (_, low), (_, high) in zip(by_size, by_size[1:]))  # noqa: RUF007
+    assert all(low <= high + 1e-12 for (_, low), (_, high) in itertools.pairwise(by_size))
 
 
 def test_a_task_is_drawn_from_once():
