@@ -1,11 +1,13 @@
 """What a reader is: it turns the files of one split and language into records, one at a time.
 
 A reader never guesses. What it cannot read raises ``DataError`` with the file, the place (a line,
-1-based, or a path into the JSON document), what was found and what was expected.
+1-based, or a path into the JSON document), what was found and what was expected. What it leaves
+out, because the release is known to hold it, it counts by reason in ``ReadContext.skipped``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +32,9 @@ class ReadContext:
         labelled: False where the release blanks the labels or fills them with a constant: records
             then carry no label, whatever the file has in its place.
         options: The reader's own options, as in the task file.
+        skipped: How many records were left out, by reason. The reader adds to it while it is read,
+            so whoever made the context reports it when the records are through. What belongs to
+            another language or split of the same file is no record of this one and is not counted.
     """
 
     paths: tuple[Path, ...]
@@ -38,6 +43,15 @@ class ReadContext:
     labels: tuple[str, ...] = ()
     labelled: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter, compare=False)
+
+    def skip(self, reason: str) -> None:
+        """Count a record that is left out.
+
+        Args:
+            reason: Why, in words that complete "left out 3: ...", for example ``"empty verse"``.
+        """
+        self.skipped[reason] += 1
 
     @property
     def path(self) -> Path:

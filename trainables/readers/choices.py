@@ -7,9 +7,10 @@ which name the same fields with small differences.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from spaces.errors import UnknownNameError
+from spaces.errors import DataError, UnknownNameError
 from trainables.readers.base import ReadContext, malformed, shorten
 from trainables.readers.fields import Row
 from trainables.readers.lines import read_lines, read_objects, read_table
@@ -129,13 +130,37 @@ def _position(row: Row, name: str, choices: tuple[str, ...], context: ReadContex
 def read_choices_jsonl(context: ReadContext) -> Iterator[ChoiceRecord]:
     """Read JSON Lines of the dataset named by the option ``dataset``.
 
+    A second file, where there is one, holds the labels, one a line (Social IQa as AI2 releases it).
+
     Raises:
-        DataError: A missing field, or a label out of range.
+        DataError: A missing field, a label out of range, or labels of another number than rows.
     """
     context.check_options("dataset")
-    convert, path = _converter(context), context.path
+    convert = choice_converter(context)
+    if len(context.paths) == 2:
+        path, labels = context.paths[0], _labels(context.paths[1])
+    else:
+        path, labels = context.path, None
+    num_rows = 0
     for index, (number, values) in enumerate(read_objects(path)):
+        num_rows += 1
+        if labels is not None:
+            if num_rows > len(labels):
+                raise _unequal(context, f"more than {len(labels)}", len(labels))
+            values["label"] = labels[index]
         yield convert(Row(values, path, number), context, index)
+    if labels is not None and num_rows != len(labels):
+        raise _unequal(context, str(num_rows), len(labels))
+
+
+def _labels(path: Path) -> list[str]:
+    return [line.strip() for _, line in read_lines(path) if line.strip()]
+
+
+def _unequal(context: ReadContext, num_rows: str, num_labels: int) -> DataError:
+    path, labels = context.paths
+    found = f"{num_labels} labels beside {num_rows} rows in {path.name}"
+    return malformed(labels, num_labels, found, "one for each row")
 
 
 def read_choices_csv(context: ReadContext) -> Iterator[ChoiceRecord]:
@@ -188,7 +213,12 @@ def _from_block(block: list[str], context: ReadContext, begins: int) -> ChoiceRe
     return hellaswag_record(Row(values, context.path, begins), context, begins)
 
 
-def _converter(context: ReadContext) -> Converter:
+def choice_converter(context: ReadContext) -> Converter:
+    """Return the converter of the data set that the option ``dataset`` names.
+
+    Raises:
+        UnknownNameError: It names none.
+    """
     name = context.option("dataset", "")
     try:
         return CONVERTERS[name]

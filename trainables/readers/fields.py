@@ -43,12 +43,15 @@ class Row:
         Raises:
             DataError: Missing, or anything else.
         """
-        value = self._value(name)
-        if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
-            return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._refusal(name, value, "a whole number")
-        return value
+        return self._checked_integer(self._value(name), name)
+
+    def integers(self, name: str) -> tuple[int, ...]:
+        """Return a list of whole numbers, each as ``integer`` takes it.
+
+        Raises:
+            DataError: Missing, not a list, or a member is anything else.
+        """
+        return tuple(self._checked_integer(member, name) for member in self.members(name))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts.
@@ -116,6 +119,13 @@ class Row:
             # A JSON escape can smuggle in half a surrogate pair, which no tokenizer accepts.
             found = f"half a surrogate pair in {what}"
             raise malformed(self.path, self.place, found, "valid Unicode") from None
+        return value
+
+    def _checked_integer(self, value: Any, name: str) -> int:
+        if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._refusal(name, value, "a whole number")
         return value
 
     def _refusal(self, name: str, value: Any, expected: str) -> DataError:

@@ -6,26 +6,22 @@ Only data files are read (Parquet, JSON Lines, CSV): loading scripts are never r
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from spaces.errors import DataError, UnknownNameError
 from spaces.languages import expand
 from spaces.tasks import HubSource, Split, Task
-from trainables.readers.base import ReadContext, check_label, malformed
-from trainables.readers.choices import CONVERTERS
+from trainables.readers.base import ReadContext
 from trainables.readers.fields import Row
-from trainables.readers.pairs import classification_record
-from trainables.readers.squad import check_answer
-from trainables.records import Answer, QuestionRecord, Record, RetrievalRecord, TaggingRecord
+from trainables.readers.rows import ROW_CONVERTERS, RowConverter
+from trainables.records import Record
 
 #: Folder that holds data sets in hub layout as ``<owner>/<name>``.
 HUB_ROOT_VARIABLE = "TASKORDER_HUB_ROOT"
 OFFLINE_VARIABLES = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")
-
-RowConverter = Callable[[Row, ReadContext, int], list[Record]]
 
 
 def local_folder(hub: HubSource, data_root: Path | None) -> Path | None:
@@ -48,25 +44,52 @@ def is_offline() -> bool:
     return any(os.environ.get(name, "").lower() in true for name in OFFLINE_VARIABLES)
 
 
-def read_hub(task: Task, split: Split, language: str, data_root: Path | None) -> Iterator[Record]:
+def holds(hub: HubSource, task: Task, language: str) -> bool:
+    """Whether a data set holds a language: one that names none holds the training language."""
+    named = f"{hub.path} {hub.config} {hub.options} {hub.splits}"
+    return "{lang" in named or language == task.train_language
+
+
+def read_hub(
+    task: Task,
+    split: Split,
+    language: str,
+    data_root: Path | None,
+    skipped: Counter[str] | None = None,
+) -> Iterator[Record]:
     """Yield the records of one split and language.
 
+    Args:
+        task: The task.
+        split: The split.
+        language: The language.
+        data_root: Below it a local copy is looked for.
+        skipped: Is told how many rows were left out, by reason, as ``ReadContext.skipped``.
+
     Raises:
-        DataError: The data set, configuration or split cannot be loaded, or a row is malformed.
+        DataError: The data set, configuration or split cannot be loaded or does not hold the
+            language, or a row is malformed.
     """
     hub = task.hub
     if hub is None or split not in hub.splits:
         raise DataError(f"task {task.name!r} has no {split} split on the hub.")
+    if not holds(hub, task, language):
+        raise DataError(
+            f"task {task.name!r}: {hub.path} on the hub holds {task.train_language!r} alone, not "
+            f"{language!r}. Put files of that language below the data root."
+        )
     options = expand(hub.options, language)
     prefix = options.pop("id_prefix", "")
-    context = ReadContext((Path(hub.path),), split, language, task.labels, True, options)
+    counter: Counter[str] = Counter() if skipped is None else skipped
+    path = Path(hub.path)
+    context = ReadContext((path,), split, language, task.labels, True, options, counter)
     convert = _converter(hub.reader)
     rows = _load(hub, split, language, data_root)
     names = _label_names(rows)
     for index, values in enumerate(rows):
         if prefix and not str(values.get("id", "")).startswith(prefix):
             continue
-        row = Row(_named(values, names), Path(hub.path), f"row {index + 1}")
+        row = Row(_named(values, names), path, f"row {index + 1}")
         yield from convert(row, context, index)
 
 
@@ -107,69 +130,14 @@ def _named(values: Mapping[str, Any], names: Mapping[str, list[str]]) -> dict[st
     for column, classes in names.items():
         value = named[column]
         if isinstance(value, list):
-            named[column] = [classes[index] for index in value]
+            named[column] = [_class_name(member, classes) for member in value]
         elif isinstance(value, int):
-            named[column] = classes[value] if value >= 0 else None
+            named[column] = _class_name(value, classes)
     return named
 
 
-def _is_blank(row: Row, name: str) -> bool:
-    return row.values.get(name) in (None, "", -1, "-1")
-
-
-def _pairs(row: Row, context: ReadContext, index: int) -> list[Record]:
-    if _is_blank(row, context.option("label", "label")):
-        # A test split without labels keeps its rows; elsewhere these are SNLI's undecided examples.
-        if context.split != "test":
-            return []
-        context = replace(context, labelled=False)
-    record = classification_record(row, context, index)
-    return [record] if record else []
-
-
-def _tagging(row: Row, context: ReadContext, index: int) -> list[Record]:
-    tokens = row.texts(context.option("tokens", "tokens"))
-    column = context.option("tags", "tags")
-    names: list[str] = context.option("names", [])
-    raw = [names[tag] if isinstance(tag, int) and names else tag for tag in row.members(column)]
-    tags = tuple(check_label(str(tag), context, row.path, row.place) for tag in raw)
-    if len(tags) != len(tokens):
-        raise malformed(row.path, row.place, f"{len(tags)} tags", f"{len(tokens)}")
-    return [TaggingRecord(str(index), tokens, tags)]
-
-
-def _squad(row: Row, context: ReadContext, index: int) -> list[Record]:
-    passage, answers = row.text("context"), row.row("answers")
-    texts, starts = answers.texts("text"), answers.members("answer_start")
-    found = tuple(Answer(text, start) for text, start in zip(texts, starts, strict=True))
-    for answer in found:
-        check_answer(answer, passage, row)
-    return [QuestionRecord(row.text("id"), row.text("question"), passage, found)]
-
-
-def _aligned(row: Row, context: ReadContext, index: int) -> list[Record]:
-    source = row.text(context.option("text", "source_sentence"))
-    english = row.text(context.option("candidate", "target_sentence"))
-    return [
-        RetrievalRecord(f"q{index}", source, True, (f"c{index}",)),
-        RetrievalRecord(f"c{index}", english, False, ()),
-    ]
-
-
-def _choices(row: Row, context: ReadContext, index: int) -> list[Record]:
-    columns = [name for name in ("label", "answerKey") if name in row.values]
-    if columns and all(_is_blank(row, name) for name in columns):
-        context = replace(context, labelled=False)
-    return [CONVERTERS[context.option("dataset", "")](row, context, index)]
-
-
-ROW_CONVERTERS: dict[str, RowConverter] = {
-    "pairs": _pairs,
-    "tagging": _tagging,
-    "squad": _squad,
-    "aligned_text": _aligned,
-    "choices": _choices,
-}
+def _class_name(value: Any, classes: list[str]) -> str | None:
+    return classes[value] if isinstance(value, int) and 0 <= value < len(classes) else None
 
 
 def _converter(name: str) -> RowConverter:

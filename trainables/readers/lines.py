@@ -15,6 +15,18 @@ from typing import Any
 from spaces.errors import DataError
 from trainables.readers.base import malformed, shorten
 
+#: What a file that is not text begins with, and what it then is.
+_SIGNATURES = {
+    b"\x1f\x8b": "gzip data",
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "bzip2 data",
+    b"\xfd7zXZ\x00": "xz data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"PAR1": "a Parquet file",
+}
+
 # Cosmos QA and SQuAD-like paragraphs stay far below this; csv's own limit of 128 KiB does not.
 csv.field_size_limit(16 * 1024 * 1024)
 
@@ -23,19 +35,33 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield each line with its number, without its line end and without a byte-order mark.
 
     Raises:
-        DataError: The file cannot be opened, or a line is not UTF-8.
+        DataError: The file cannot be opened, is empty or no text, or a line is not UTF-8.
     """
     try:
         with path.open("rb") as file:
+            number = 0
             for number, raw in enumerate(file, start=1):
+                if number == 1:
+                    _check_signature(path, raw)
+                if b"\x00" in raw:
+                    found = f"a NUL byte at column {raw.index(0) + 1}"
+                    raise malformed(path, number, found, "text")
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     found = f"byte 0x{raw[error.start]:02x} at column {error.start + 1}"
                     raise malformed(path, number, found, "UTF-8 text") from None
                 yield number, line.rstrip("\n").removesuffix("\r")
+            if number == 0:
+                raise malformed(path, 1, "an empty file", "text")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from None
+
+
+def _check_signature(path: Path, raw: bytes) -> None:
+    for signature, name in _SIGNATURES.items():
+        if raw.startswith(signature):
+            raise malformed(path, 1, name, "UTF-8 text; unpack or convert the file")
 
 
 def read_document(path: Path) -> Any:
@@ -129,7 +155,7 @@ def read_table(
     rows = read_rows(path, delimiter=delimiter, quoting=quoting)
     first = next(rows, None)
     if first is None:
-        raise malformed(path, 1, "an empty file", f"a header with {', '.join(columns)}")
+        raise malformed(path, 1, "blank lines alone", f"a header with {', '.join(columns)}")
     number, header = first
     positions = {}
     for column in columns:

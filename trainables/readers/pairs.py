@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
+from spaces.errors import DataError
 from trainables.readers.base import ReadContext, check_label, malformed
 from trainables.readers.fields import Row
 from trainables.readers.lines import read_objects, read_rows, read_table
 from trainables.records import ClassificationRecord
 
-_log = logging.getLogger(__name__)
-
 #: SNLI and MultiNLI mark examples without a majority label so; every user of them leaves these out.
 NO_MAJORITY = "-"
+NO_GOLD = "no gold label"
+MALFORMED = "a row of too few or too many columns"
 
 
 def read_tsv(context: ReadContext) -> Iterator[ClassificationRecord]:
     """Read texts and a label in columns without a header.
 
     Options: ``text``, ``text_pair``, ``label`` (column numbers from 0; ``text_pair: -1`` for single
-    texts), ``quoting`` (fields as ``csv`` writes them, as XTREME's files are), ``label_map``.
+    texts), ``quoting`` (fields as ``csv`` writes them, as XTREME's files are), ``max_malformed``
+    (as for ``read_table_pairs``; an unknown label counts too), ``label_map``.
 
     Raises:
         DataError: Fewer or more columns than the entry says, or an unknown label.
     """
-    context.check_options("text", "text_pair", "label", "quoting", "label_map")
+    context.check_options("text", "text_pair", "label", "quoting", "max_malformed", "label_map")
     text, pair, label = (
         context.option("text", 0),
         context.option("text_pair", 1),
         context.option("label", 2),
     )
-    quoting = context.option("quoting", False)
-    path = context.path
+    path, budget = context.path, _Budget(context)
     needed = max(text, pair, label if context.labelled else 0) + 1
     allowed = max(needed, label + 1)
-    rows = read_rows(path, delimiter="\t", quoting=quoting)
+    rows = read_rows(path, delimiter="\t", quoting=context.option("quoting", False))
     for index, (number, row) in enumerate(rows):
         if not needed <= len(row) <= allowed:
             expected = f"{needed} columns separated by tabs"
-            raise malformed(path, number, f"{len(row)}", expected)
-        name = check_label(row[label].strip(), context, path, number) if context.labelled else None
+            budget.spend(malformed(path, number, f"{len(row)}", expected))
+            continue
+        name = None
+        if context.labelled:
+            try:
+                name = check_label(row[label].strip(), context, path, number)
+            except DataError as error:
+                budget.spend(error)
+                continue
         yield ClassificationRecord(str(index), row[text], row[pair] if pair >= 0 else None, name)
 
 
@@ -50,8 +57,8 @@ def read_table_pairs(context: ReadContext) -> Iterator[ClassificationRecord]:
     Options: ``text``, ``text_pair``, ``label`` (column names; ``label: "-1"`` for the last field of
     each row), ``id`` (column name; row number when absent), ``where`` (column to the value that
     selects a row), ``drop_label`` (a label whose rows are left out), ``max_malformed`` (rows of too
-    few or too many columns that the release is known to hold; they are left out and counted in the
-    log), ``label_map``.
+    few or too many columns that the release is known to hold), ``label_map``. What is left out is
+    counted.
 
     Raises:
         DataError: A missing column, more malformed rows than the release is known to hold, or an
@@ -63,19 +70,15 @@ def read_table_pairs(context: ReadContext) -> Iterator[ClassificationRecord]:
     text, pair = context.option("text", "sentence1"), context.option("text_pair", "sentence2")
     label, key = context.option("label", "label"), context.option("id", "")
     where: dict[str, str] = context.option("where", {})
-    budget = context.option("max_malformed", 0)
     columns = [column for column in (text, pair, key, *where) if column]
     if context.labelled:
         columns.append(label)
-    path = context.path
-    malformed_rows = dropped = 0
+    path, budget = context.path, _Budget(context)
     rows = read_table(path, delimiter="\t", quoting=False, columns=columns)
     for index, (number, row) in enumerate(rows):
         if row is None:
-            malformed_rows += 1
-            if malformed_rows > budget:
-                found = "a row of too few or too many columns"
-                raise malformed(path, number, found, f"the columns {', '.join(columns)}")
+            expected = f"the columns {', '.join(columns)}"
+            budget.spend(malformed(path, number, MALFORMED, expected))
             continue
         if any(row[column] != value for column, value in where.items()):
             continue
@@ -83,32 +86,44 @@ def read_table_pairs(context: ReadContext) -> Iterator[ClassificationRecord]:
         if context.labelled:
             raw = row[label].strip()
             if raw == context.option("drop_label", NO_MAJORITY):
-                dropped += 1
+                context.skip(NO_GOLD)
                 continue
             name = check_label(raw, context, path, number)
         identifier = row[key] if key else str(index)
         yield ClassificationRecord(identifier, row[text], row[pair] if pair else None, name)
-    _report(context, dropped, malformed_rows)
+
+
+class _Budget:
+    """Malformed rows of a file that are left out and counted before one is an error."""
+
+    def __init__(self, context: ReadContext) -> None:
+        self._context = context
+        self._left = context.option("max_malformed", 0)
+
+    def spend(self, error: DataError) -> None:
+        if self._left <= 0:
+            raise error
+        self._left -= 1
+        self._context.skip(MALFORMED)
 
 
 def read_jsonl(context: ReadContext) -> Iterator[ClassificationRecord]:
     """Read texts and a label from JSON Lines (SNLI, MultiNLI, ANLI).
 
-    Options: ``text``, ``text_pair``, ``label``, ``id`` (field names), ``drop_label``,
-    ``label_map``.
+    Options: ``text``, ``text_pair``, ``label``, ``id`` (field names), ``drop_label`` (a label
+    whose examples are left out and counted), ``label_map``.
 
     Raises:
         DataError: A missing field or an unknown label.
     """
     context.check_options("text", "text_pair", "label", "id", "drop_label", "label_map")
-    path, dropped = context.path, 0
+    path = context.path
     for index, (number, values) in enumerate(read_objects(path)):
         record = classification_record(Row(values, path, number), context, index)
         if record is None:
-            dropped += 1
+            context.skip(NO_GOLD)
         else:
             yield record
-    _report(context, dropped, 0)
 
 
 def classification_record(
@@ -135,10 +150,3 @@ def classification_record(
         row.text(pair) if pair else None,
         label,
     )
-
-
-def _report(context: ReadContext, dropped: int, malformed_rows: int) -> None:
-    if dropped:
-        _log.info("%s: left out %d examples without a gold label", context.path, dropped)
-    if malformed_rows:
-        _log.warning("%s: left out %d malformed rows", context.path, malformed_rows)

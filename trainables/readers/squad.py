@@ -6,74 +6,131 @@ one JSON value, so errors name the place inside it (``data[3].paragraphs[0].qas[
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from spaces.errors import UnknownNameError
 from trainables.readers.base import ReadContext, malformed, shorten
 from trainables.readers.fields import Row
 from trainables.readers.lines import read_document
 from trainables.records import Answer, QuestionRecord
 
+MISPLACED = "an answer is not where the file says"
+BLANKED = Answer("", 0)
+
 
 def read_squad(context: ReadContext) -> Iterator[QuestionRecord]:
     """Read the questions in document order.
 
-    A question with ``is_impossible`` has no answers. XTREME blanks test answers by an empty text at
-    position 0: such a question is unlabelled.
+    XTREME blanks test answers by an empty text at position 0: such a question is unlabelled.
 
-    Options: ``id_prefix`` (only questions whose id begins so, as TyDi QA names the language).
+    Options: ``id_prefix`` (only questions whose id begins so, as TyDi QA names the language),
+    ``unanswerable`` (true for SQuAD 2.0, where every question says ``is_impossible`` or not and an
+    impossible one has no answers; false where all have some, so that a file of the other version
+    is an error), ``misplaced`` (``skip`` leaves out, and counts, questions with an answer that is
+    not at its place, as machine translations hold some; ``error`` by default).
 
     Raises:
         DataError: Not JSON, a missing field, an answer that is not at its place in the context, or
-            a question without answers that is not marked as impossible.
+            a question without answers where all have some.
     """
-    context.check_options("id_prefix")
-    path = context.path
+    context.check_options("id_prefix", "unanswerable", "misplaced")
     prefix = context.option("id_prefix", "")
+    for paragraph in read_paragraphs(context.path):
+        passage = paragraph.text("context")
+        for question in paragraph.rows("qas"):
+            identifier = question.text("id")
+            if not identifier.startswith(prefix):
+                continue
+            answers = None
+            if context.labelled:
+                listed = [read_answer(answer) for answer in question.rows("answers")]
+                if not listed or any(answer != BLANKED for answer in listed):
+                    impossible = _is_impossible(question, context)
+                    answers = check_answers(listed, passage, question, context, impossible)
+                    if answers is None:
+                        context.skip(MISPLACED)
+                        continue
+            yield QuestionRecord(identifier, question.text("question"), passage, answers)
+
+
+def read_paragraphs(path: Path) -> Iterator[Row]:
+    """Yield the paragraphs of a document in SQuAD's layout, each knowing its place in it.
+
+    Raises:
+        DataError: Not JSON, or not in that layout.
+    """
     document = read_document(path)
     if not isinstance(document, dict):
         raise malformed(path, "the top level", shorten(document), 'an object with "data"')
     for article in Row(document, path, "").rows("data"):
-        for paragraph in article.rows("paragraphs"):
-            passage = paragraph.text("context")
-            for question in paragraph.rows("qas"):
-                identifier = question.text("id")
-                if not identifier.startswith(prefix):
-                    continue
-                yield QuestionRecord(
-                    identifier,
-                    question.text("question"),
-                    passage,
-                    _answers(question, passage) if context.labelled else None,
-                )
+        yield from article.rows("paragraphs")
 
 
-def _answers(question: Row, passage: str) -> tuple[Answer, ...] | None:
-    impossible = question.values.get("is_impossible", False)
-    if not isinstance(impossible, bool):
-        raise malformed(question.path, question.place, f"is_impossible = {impossible!r}", "a truth")
-    if impossible:
-        return ()
-    found = [
-        Answer(answer.text("text"), answer.integer("answer_start"))
-        for answer in question.rows("answers")
-    ]
-    if found and all(answer == Answer("", 0) for answer in found):
-        return None
-    if not found and "is_impossible" not in question.values:
-        raise malformed(question.path, question.place, "no answers", "at least one")
-    for answer in found:
-        check_answer(answer, passage, question)
-    return tuple(found)
-
-
-def check_answer(answer: Answer, passage: str, place: Row) -> None:
-    """Check that an answer stands where it says.
+def read_answer(row: Row) -> Answer:
+    """Read one of a question's answers.
 
     Raises:
-        DataError: It does not.
+        DataError: A missing field or one of the wrong type.
     """
-    end = answer.start + len(answer.text)
-    there = passage[answer.start : end] if answer.start >= 0 else ""
-    if not answer.text or there != answer.text:
-        found = f"{shorten(there)} at character {answer.start} of the context"
-        raise malformed(place.path, place.place, found, f"the answer {shorten(answer.text)}")
+    return Answer(row.text("text"), row.integer("answer_start"))
+
+
+def check_answers(
+    answers: Sequence[Answer],
+    passage: str,
+    question: Row,
+    context: ReadContext,
+    impossible: bool,
+) -> tuple[Answer, ...] | None:
+    """Check that a question's answers stand where they say.
+
+    Args:
+        answers: The answers as the file lists them.
+        passage: The context they belong to.
+        question: The question, for its place in messages.
+        context: Holds the option ``misplaced``.
+        impossible: Whether the question is marked as unanswerable.
+
+    Returns:
+        The answers; none for an unanswerable question. ``None`` where one is misplaced and the
+        release is known to hold such questions.
+
+    Raises:
+        DataError: A misplaced answer otherwise, or no answer to an answerable question.
+    """
+    if impossible:
+        return ()
+    if not answers:
+        raise malformed(question.path, question.place, "no answers", "at least one")
+    misplaced = context.option("misplaced", "error")
+    if misplaced not in ("error", "skip"):
+        raise UnknownNameError("misplaced option", misplaced, ("error", "skip"))
+    for answer in answers:
+        end = answer.start + len(answer.text)
+        there = passage[answer.start : end] if answer.start >= 0 else ""
+        if not answer.text or there != answer.text:
+            if misplaced == "skip":
+                return None
+            found = f"{shorten(there)} at character {answer.start} of the context"
+            raise malformed(
+                question.path, question.place, found, f"the answer {shorten(answer.text)}"
+            )
+    return tuple(answers)
+
+
+def _is_impossible(question: Row, context: ReadContext) -> bool:
+    expected = context.option("unanswerable", False)
+    if "is_impossible" not in question.values:
+        if expected:
+            found = "no field 'is_impossible'"
+            raise malformed(question.path, question.place, found, "one, as SQuAD 2.0 has")
+        return False
+    value = question.values["is_impossible"]
+    if not isinstance(value, bool):
+        found = f"is_impossible = {shorten(value)}"
+        raise malformed(question.path, question.place, found, "true or false")
+    if value and not expected:
+        found = "an unanswerable question, as SQuAD 2.0 has"
+        raise malformed(question.path, question.place, found, "an answer to every question")
+    return value

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from xml.parsers import expat
 
 from trainables.readers.base import ReadContext, malformed
 from trainables.readers.lines import read_lines
 from trainables.records import TextRecord
-
-_log = logging.getLogger(__name__)
 
 
 def read_plain(context: ReadContext) -> Iterator[TextRecord]:
@@ -30,7 +27,7 @@ def read_bible(context: ReadContext) -> Iterator[TextRecord]:
 
     A document type is refused: the corpus has none, and entities could make the parser open other
     files or grow without bound. White space at both ends of a verse is layout and is dropped;
-    verses that an edition leaves empty are skipped and counted in the log.
+    verses that an edition leaves empty are left out and counted.
 
     Source: Christodouloupoulos and Steedman, doi:10.1007/s10579-014-9287-y.
 
@@ -39,23 +36,25 @@ def read_bible(context: ReadContext) -> Iterator[TextRecord]:
     """
     context.check_options()
     parser = _VerseParser(context)
+    begun = False
     for number, line in read_lines(context.path):
+        begun = begun or bool(line.strip())
+        if not begun:  # XML allows nothing before its declaration, not even a blank line
+            continue
         yield from parser.feed(line + "\n", number)
     yield from parser.close()
-    if parser.num_empty:
-        _log.info("%s: left out %d empty verses", context.path, parser.num_empty)
 
 
 class _VerseParser:
     """Collects verses while expat reads."""
 
     def __init__(self, context: ReadContext) -> None:
+        self._context = context
         self._path = context.path
         self._found: list[TextRecord] = []
         self._verse: str | None = None
         self._text: list[str] = []
         self._count = 0
-        self.num_empty = 0
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -91,9 +90,10 @@ class _VerseParser:
     def _end(self, name: str) -> None:
         if name == "seg" and self._verse is not None:
             text = " ".join("".join(self._text).split())
-            self.num_empty += not text
             if text:
                 self._found.append(TextRecord(self._verse, text))
+            else:
+                self._context.skip("an empty verse")
             self._verse = None
 
     def _doctype(self, name: str, *_: object) -> None:
