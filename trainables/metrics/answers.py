@@ -11,13 +11,11 @@ import string
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from spaces.errors import InputError
 from trainables.metrics.base import Metric, Values, check_ids, percent
-
-Normalise = Callable[[str], list[str]]
 
 _ENGLISH_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -87,11 +85,9 @@ def token_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _score(predicted: str, golds: Sequence[str], normalise: Normalise) -> tuple[float, float]:
-    tokens = normalise(predicted)
-    options = [normalise(gold) for gold in golds]
-    exact = float(any(tokens == option for option in options))
-    return exact, max(token_f1(tokens, option) for option in options)
+def _best(predicted: list[str], golds: Sequence[list[str]]) -> tuple[float, float]:
+    """Return exact match and F1, 0 to 1, each against the gold that suits it best."""
+    return float(predicted in golds), max(token_f1(predicted, gold) for gold in golds)
 
 
 class Squad(Metric):
@@ -102,6 +98,10 @@ class Squad(Metric):
 
     headline = ("exact_match", "f1")
 
+    def tokens(self, text: str, language: str) -> list[str]:
+        """Return the normalised tokens that texts are compared by."""
+        return squad_tokens(text)
+
     def compute(
         self,
         predictions: Mapping[str, str],
@@ -113,44 +113,30 @@ class Squad(Metric):
         Raises:
             InputError: No golds, or a question without any.
         """
-        return _mean(predictions, golds, squad_tokens)
+        check_ids({}, golds)
+        scores = []
+        for key, texts in golds.items():
+            if not texts:
+                raise InputError(f"question {key!r} has no gold answer; use the metric 'squad_v2'")
+            if key in predictions:
+                tokens = self.tokens(predictions[key], language)
+                scores.append(_best(tokens, [self.tokens(text, language) for text in texts]))
+        return _named("", scores, len(golds))
 
 
-class Mlqa(Metric):
+class Mlqa(Squad):
     """Exact match and F1 under MLQA's own normalisation."""
 
-    headline = ("exact_match", "f1")
-
-    def compute(
-        self,
-        predictions: Mapping[str, str],
-        golds: Mapping[str, Sequence[str]],
-        language: str,
-    ) -> Values:
-        """Return ``exact_match`` and ``f1``.
-
-        Raises:
-            InputError: No golds, or a question without any.
-        """
-        return _mean(predictions, golds, lambda text: mlqa_tokens(text, language))
-
-
-def _mean(
-    predictions: Mapping[str, str], golds: Mapping[str, Sequence[str]], normalise: Normalise
-) -> Values:
-    check_ids({}, golds)
-    exact = f1 = 0.0
-    for key, texts in golds.items():
-        if not texts:
-            raise InputError(f"question {key!r} has no gold answer; use the metric 'squad_v2'")
-        if key in predictions:
-            one_exact, one_f1 = _score(predictions[key], texts, normalise)
-            exact, f1 = exact + one_exact, f1 + one_f1
-    return {"exact_match": percent(exact, len(golds)), "f1": percent(f1, len(golds))}
+    def tokens(self, text: str, language: str) -> list[str]:
+        """Return the normalised tokens that texts are compared by."""
+        return mlqa_tokens(text, language)
 
 
 class SquadV2(Metric):
     """Exact match and F1 of SQuAD 2.0: an empty gold wants an empty answer.
+
+    Deviation from the official script: a question without a prediction counts as wrong, as in SQuAD
+    1.1, where the script leaves it out of the mean.
 
     Source: Rajpurkar et al., arXiv:1806.03822.
     """
@@ -171,23 +157,23 @@ class SquadV2(Metric):
         scores: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
         for key, texts in golds.items():
             # A gold that vanishes under normalisation is no answer, as in the official script.
-            real = [text for text in texts if squad_tokens(text)]
+            real = [tokens for tokens in map(squad_tokens, texts) if tokens]
             one = (0.0, 0.0)
-            if key in predictions and real:
-                one = _score(predictions[key], real, squad_tokens)
-            elif key in predictions:
-                empty = float(not squad_tokens(predictions[key]))
-                one = (empty, empty)
+            if key in predictions:
+                tokens = squad_tokens(predictions[key])
+                silent = float(not tokens)
+                one = _best(tokens, real) if real else (silent, silent)
             scores[bool(real)].append(one)
-        values = _named("", scores[True] + scores[False])
+        values = _named("", scores[True] + scores[False], len(golds))
         for side, name in ((True, "answerable_"), (False, "unanswerable_")):
             if scores[side]:
-                values |= _named(name, scores[side])
+                values |= _named(name, scores[side], len(scores[side]))
         return values
 
 
-def _named(prefix: str, scores: list[tuple[float, float]]) -> Values:
+def _named(prefix: str, scores: list[tuple[float, float]], count: int) -> Values:
+    """Return the means over ``count`` questions, of which those without a score are wrong."""
     return {
-        f"{prefix}exact_match": percent(sum(exact for exact, _ in scores), len(scores)),
-        f"{prefix}f1": percent(sum(f1 for _, f1 in scores), len(scores)),
+        f"{prefix}exact_match": percent(sum(exact for exact, _ in scores), count),
+        f"{prefix}f1": percent(sum(f1 for _, f1 in scores), count),
     }

@@ -24,6 +24,24 @@ class Metric(Protocol):
 
     headline: tuple[str, ...]
 
+    @property
+    def needs_dev(self) -> bool:
+        """Whether it has a setting that belongs to the dev set and is still open."""
+        return False
+
+    def calibrated(self, predictions: Mapping[str, Any], golds: Mapping[str, Any]) -> Metric:
+        """Return the metric with its setting fixed as is best on a dev set; itself if it has none.
+
+        Args:
+            predictions: Those of the dev set, by record id.
+            golds: Those of the dev set, by record id.
+        """
+        return self
+
+    def submitted(self, predictions: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the predictions that count, which is what a submission holds: all, mostly."""
+        return predictions
+
     def compute(
         self, predictions: Mapping[str, Any], golds: Mapping[str, Any], language: str
     ) -> Values:

@@ -72,15 +72,33 @@ class MeanAveragePrecision(Metric):
 class BuccF1(Metric):
     """F1 of the pairs mined from two corpora; a query may have no translation.
 
-    Each query's first candidate is a pair. Where scores are given, pairs below the threshold are
-    not mined; the threshold is the one given, or the best for the golds at hand, which is right on
-    the dev split alone. Fix it there and use it on the test split:
-    ``BuccF1(best_threshold(dev_predictions, dev_golds))``.
+    Each query's first candidate is a pair, mined if its score reaches the threshold. The threshold
+    belongs to the dev set: ``calibrated`` finds it there, and the metric it returns is used on the
+    test set. Without one, the best threshold for the golds at hand is taken; on a test set that is
+    an upper bound.
+
+    Source: Zweigenbaum et al., BUCC 2018; protocol of Hu et al., arXiv:2003.11080.
     """
 
     headline = ("f1",)
 
     threshold: float | None = None
+
+    @property
+    def needs_dev(self) -> bool:
+        """Whether the threshold is still open."""
+        return self.threshold is None
+
+    def calibrated(
+        self, predictions: Mapping[str, Ranked], golds: Mapping[str, Sequence[str]]
+    ) -> BuccF1:
+        """Return the metric with the threshold that is best on a dev set."""
+        return BuccF1(best_threshold(predictions, golds))
+
+    def submitted(self, predictions: Mapping[str, Ranked]) -> Mapping[str, Ranked]:
+        """Return the mined pairs; every query's first candidate while the threshold is open."""
+        threshold = float("-inf") if self.threshold is None else self.threshold
+        return _mined(predictions, threshold)
 
     def compute(
         self,
@@ -93,12 +111,8 @@ class BuccF1(Metric):
         threshold = self.threshold
         if threshold is None:
             threshold = best_threshold(predictions, golds)
-        mined = [
-            (query, ranked[0])
-            for query, ranked in predictions.items()
-            if ranked and _score(ranked[0]) >= threshold
-        ]
-        right = sum(_identifier(first) in golds[query] for query, first in mined)
+        mined = _mined(predictions, threshold)
+        right = sum(_identifier(first) in golds[query] for query, (first,) in mined.items())
         num_gold = sum(len(gold) for gold in golds.values())
         return {
             "f1": percent(2 * right, len(mined) + num_gold),
@@ -110,6 +124,7 @@ class BuccF1(Metric):
 def best_threshold(predictions: Mapping[str, Ranked], golds: Mapping[str, Sequence[str]]) -> float:
     """Return the score from which on pairs are mined for the best F1; the highest of equals.
 
+    It lies half way between the last score that is mined and the next one, as in XTREME's script.
     Candidates without a score are always mined; minus infinity where nothing is predicted.
     """
     pairs = sorted(
@@ -124,11 +139,20 @@ def best_threshold(predictions: Mapping[str, Ranked], golds: Mapping[str, Sequen
     best, threshold, right = -1.0, float("-inf"), 0
     for count, (score, is_right) in enumerate(pairs, start=1):
         right += is_right
-        ends_tie = count == len(pairs) or pairs[count][0] != score
+        below = pairs[count][0] if count < len(pairs) else score
+        ends_tie = count == len(pairs) or below != score
         f1 = 2 * right / (count + num_gold) if count + num_gold else 0.0
         if ends_tie and f1 > best:
-            best, threshold = f1, score
+            best, threshold = f1, (score + below) / 2
     return threshold
+
+
+def _mined(predictions: Mapping[str, Ranked], threshold: float) -> dict[str, Ranked]:
+    return {
+        query: ranked[:1]
+        for query, ranked in predictions.items()
+        if ranked and _score(ranked[0]) >= threshold
+    }
 
 
 def _identifier(candidate: str | tuple[str, float]) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 
 from spaces.errors import DataError, InputError
 from trainables.metrics import METRICS, gold_labels
@@ -195,12 +198,25 @@ def test_map_is_mrr_with_one_gold_and_cut_at_its_depth() -> None:
     assert two.compute({"q": ranked}, {"q": ["c0", "c5", "c6"]}, "de")["map"] == 50
 
 
+@given(st.permutations(range(12)), st.sets(st.integers(0, 11), min_size=1))
+def test_map_is_the_average_precision_of_scikit_learn_where_nothing_is_cut(
+    order: list[int], right: set[int]
+) -> None:
+    predictions = {"q": [f"c{i}" for i in order]}
+    golds = {"q": [f"c{i}" for i in right]}
+    truth = [i in right for i in order]
+    expected = average_precision_score(truth, range(12, 0, -1))
+    value = METRICS["map_at_20"].compute(predictions, golds, "de")["map"]
+    assert value == pytest.approx(100 * expected)
+
+
 BUCC = {"a": [("x", 0.9)], "b": [("y", 0.8)], "c": [("z", 0.7)], "d": [("w", 0.7)]}
 BUCC_GOLDS = {"a": ["x"], "b": ["y"], "c": [], "d": ["v"]}
 
 
 def test_bucc_threshold_is_swept_over_the_golds() -> None:
-    assert best_threshold(BUCC, BUCC_GOLDS) == 0.8
+    # Half way between the last pair that is worth mining and the next one.
+    assert best_threshold(BUCC, BUCC_GOLDS) == 0.75
     values = METRICS["bucc_f1"].compute(BUCC, BUCC_GOLDS, "de")
     assert values["precision"] == 100
     assert values["recall"] == pytest.approx(200 / 3)
@@ -210,6 +226,43 @@ def test_bucc_threshold_is_swept_over_the_golds() -> None:
 def test_bucc_threshold_of_dev_is_kept_on_test() -> None:
     assert BuccF1(0.85).compute(BUCC, BUCC_GOLDS, "de")["f1"] == pytest.approx(50)
     assert BuccF1(2.0).compute(BUCC, BUCC_GOLDS, "de")["f1"] == 0
+    metric = METRICS["bucc_f1"].calibrated(BUCC, BUCC_GOLDS)
+    assert metric == BuccF1(0.75)
+    test = {"p": [("x", 0.74)], "q": [("y", 0.76)]}
+    assert metric.compute(test, {"p": ["x"], "q": ["y"]}, "de")["recall"] == 50
+    assert metric.submitted(test) == {"q": [("y", 0.76)]}
+    assert METRICS["bucc_f1"].submitted({**test, "r": []}) == test
+    assert METRICS["bucc_f1"].needs_dev
+    assert not metric.needs_dev
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name != "bucc_f1"])
+def test_the_other_metrics_have_nothing_to_calibrate(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.calibrated(perfect(name), GOLDS[name]) is metric
+    assert metric.submitted(perfect(name)) == perfect(name)
+    assert not metric.needs_dev
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.2, 0.5, 0.9]), st.booleans(), st.booleans()), max_size=9
+    )
+)
+def test_no_threshold_is_better_than_the_best(
+    pairs: list[tuple[float, bool, bool]],
+) -> None:
+    predictions = {str(i): [("x", score)] for i, (score, _, _) in enumerate(pairs)}
+    golds = {
+        str(i): (["x"] if is_right else ["y"]) if is_mated else []
+        for i, (_, is_mated, is_right) in enumerate(pairs)
+    } | {"unfound": ["z"]}
+    best = METRICS["bucc_f1"].compute(predictions, golds, "de")["f1"]
+    tried = [
+        BuccF1(threshold).compute(predictions, golds, "de")["f1"]
+        for threshold in (0.0, 0.1, 0.15, 0.2, 0.5, 0.9, 1.0)
+    ]
+    assert best == max(tried)
 
 
 def test_bucc_pairs_without_scores_are_all_mined() -> None:
