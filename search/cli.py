@@ -8,14 +8,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from search import task_listing, task_page
 from spaces.errors import InputError, TaskorderError
+from spaces.holdings import Shelf
 from spaces.study import load_study, parse_study, ready_made_studies
 from spaces.tasks import load_catalogue
 
@@ -132,39 +133,42 @@ def check(
 @app.command()
 def tasks(
     name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    data_root: DataRoot = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="List intermediate or target tasks only.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="List one section only, such as papers or mini.")
+    ] = None,
+    task_folders: Annotated[
+        list[str] | None,
+        typer.Option("--task-folder", metavar="DIR", help="Your own task files; repeatable."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the task catalogue, or show one task."""
-    catalogue = load_catalogue()
-    if name is not None:
-        content = catalogue[name].model_dump(mode="json", exclude_defaults=True)
-        if as_json:
-            console.print_json(json.dumps(content))
-        else:
-            import yaml  # noqa: PLC0415
+    """List the task catalogue, or show one task; with a data root, count what is there."""
+    catalogue = load_catalogue(tuple(task_folders or ()))
+    shelf: Shelf | None = None
+    if data_root is not None:
+        from trainables.shelf import DataRootShelf  # noqa: PLC0415
 
-            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-            console.print(Text(text.rstrip()))
-        return
+        shelf = DataRootShelf(catalogue, data_root)
+    content: Any
+    with console.status(f"Reading {data_root}") if shelf else contextlib.nullcontext():
+        if name is not None:
+            task = catalogue[name]
+            holdings = task_page.find_holdings(task, shelf) if shelf else None
+            content = task_page.describe_page(task, holdings)
+            shown = task_page.render_page(task, data_root, holdings)
+        else:
+            chosen = task_listing.select_tasks(catalogue, role, group)
+            entries = task_listing.look_up(chosen, shelf)
+            content = task_listing.describe_list(entries)
+            shown = task_listing.render_list(entries, console.width)
     if as_json:
-        listed = [task.model_dump(mode="json") for task in catalogue.values()]
-        console.print_json(json.dumps(listed))
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in ("task", "role", "format", "metric", "languages", "description"):
-        table.add_column(column)
-    for task in sorted(catalogue.values(), key=lambda task: (task.group, task.roles, task.name)):
-        languages = " ".join(task.languages[:6])
-        more = len(task.languages) - 6
-        table.add_row(
-            task.name,
-            ", ".join(task.roles),
-            task.format,
-            task.metric,
-            f"{languages} +{more}" if more > 0 else languages,
-            task.description,
-        )
-    console.print(table)
+        console.print_json(json.dumps(content))
+    else:
+        console.print(shown)
 
 
 @app.command()

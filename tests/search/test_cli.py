@@ -142,12 +142,55 @@ def test_tasks_lists_and_shows(cli):
     assert {"mnli", "mini_pos"} <= set(out.split())
     status, out, _ = cli("tasks", "mnli")
     assert status == 0
-    assert out.startswith("name: mnli\n")
+    assert out.startswith("mnli\nEntailment between two English sentences")
     assert json.loads(cli("tasks", "mnli", "--json")[1])["name"] == "mnli"
     assert "mnli" in {task["name"] for task in json.loads(cli("tasks", "--json")[1])}
     status, _, err = cli("tasks", "mnlli")
     assert status == 2
     assert "Did you mean 'mnli'" in err
+
+
+def test_tasks_counts_what_a_data_root_holds(cli, tmp_path, monkeypatch):
+    (tmp_path / "squad").mkdir()
+    (tmp_path / "squad/train-v1.1.json").write_text('{"data": []}')
+    (tmp_path / "snli_1.0").mkdir()
+    row = {"gold_label": "neutral", "sentence1": "a", "sentence2": "b", "pairID": "0"}
+    (tmp_path / "snli_1.0/snli_1.0_train.jsonl").write_text(json.dumps(row))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    arguments = ("--role", "intermediate", "--group", "papers", "--data-root", ".")
+    status, out, _ = cli("tasks", *arguments)
+    assert status == 0
+    lines = [line.split()[:6] for line in out.splitlines()]
+    assert ["snli", "classification", "accuracy", "en", "1", "files"] in lines
+    assert ["mnli", "classification", "accuracy", "en", "-", "-"] in lines
+    (squad,) = [line for line in lines if line[:1] == ["squad1"]]
+    assert squad[4:] == ["-", "malformed"]
+    found = {
+        task["name"]: task["found"] for task in json.loads(cli("tasks", *arguments, "--json")[1])
+    }
+    expected = {"where": "files", "num_examples": 1, "error": "", "num_languages": 1}
+    assert found["snli"] == expected
+    assert "there is no record" in found["squad1"]["error"]
+    monkeypatch.setenv("TASKORDER_DATA_ROOT", str(tmp_path))
+    assert "en  English" in cli("tasks", "snli")[1]
+    page = json.loads(cli("tasks", "snli", "--json")[1])
+    assert page["found"]["train"]["en"]["num_examples"] == 1
+    status, _, err = cli("tasks", "--data-root", "nowhere")
+    assert status == 2
+    assert "--data-root: 'nowhere' is not a folder" in err
+
+
+def test_tasks_shows_ones_own(cli, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/things.yaml").write_text(
+        "{name: things, version: 1, format: masked_lm, roles: [intermediate], description: Text,"
+        " metric: accuracy, languages: [en], group: ours, generator: mini}"
+    )
+    status, out, _ = cli("tasks", "--task-folder", "mine", "--group", "ours")
+    assert status == 0
+    assert out.splitlines()[0] == "Intermediate tasks of ours"
+    assert cli("tasks", "things")[0] == 2
+    assert cli("tasks", "things", "--task-folder", "mine")[0] == 0
 
 
 def test_studies_lists_the_ready_made_ones(cli):
@@ -174,10 +217,11 @@ def test_help_loads_none_of_the_heavy_packages():
     assert done.stdout.strip() == "[]"
 
 
-def test_check_loads_neither_torch_nor_ray(tmp_path):
+@pytest.mark.parametrize("command", [["check", "mini"], ["tasks", "--data-root", "."]])
+def test_check_and_tasks_load_neither_torch_nor_ray(tmp_path, command):
     script = (
         "import sys\nfrom search.cli import app\n"
-        "app(['check', 'mini'], standalone_mode=False)\n"
+        f"app({command}, standalone_mode=False)\n"
         "heavy = {'torch', 'ray', 'transformers', 'sklearn', 'pandas'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
