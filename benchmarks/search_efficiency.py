@@ -1,0 +1,123 @@
+"""Training steps until a search has found the best sequence: ours, ours less an idea, its peers.
+
+    python benchmarks/search_efficiency.py [--table FILE] [--objective average|per_target]
+        [--seeds 20] [--methods ours ray-tune ...] [--observe seed|mean] [--jobs 2]
+
+Every method searches the recorded table with one worker. Its cost is all that it trains: stages of
+sequences (each once in a run where the method shares them, every time where it does not), probes
+and fine-tuning on the targets. It has found the best once the sequence that it would answer (the
+best by its own observations at the full budget) has a true value (mean over the table's seeds)
+within 0.5 points of the table's best; under ``per_target``, for every target at the same time.
+Search seed s sees the scores of recorded seed s mod n; with ``--observe mean`` the means over
+seeds. A search that spends ``--max-ratio`` times the oracle's steps has not found it. The oracle
+trains the best sequence alone. Neither baselines nor confirmation are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+DEFAULT = Path(__file__).parent / "data" / "mini_table.csv"
+
+# Each process computes on one thread; set before anything numerical is loaded.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+from benchmarks.search_goal import Goal  # noqa: E402
+from benchmarks.search_methods import METHODS, steps_of_ours  # noqa: E402
+from benchmarks.search_peers import PEERS, steps_of_peer  # noqa: E402
+from trainables.tabular import read_table  # noqa: E402
+
+ALL = (*METHODS, *PEERS)
+
+Job = tuple[Goal, str, int, int]
+
+
+def run(job: Job) -> tuple[str, int, float, float]:
+    """Return method, seed, steps and the seconds it took."""
+    goal, method, seed, max_steps = job
+    started = time.perf_counter()
+    search = steps_of_ours if method in METHODS else steps_of_peer
+    steps = search(goal, method, seed, max_steps)
+    return method, seed, steps, time.perf_counter() - started
+
+
+def quantile(values: list[float], q: float) -> float:
+    """Return a quantile with linear interpolation; values may be infinite."""
+    ranked = sorted(values)
+    place = q * (len(ranked) - 1)
+    low, high = ranked[math.floor(place)], ranked[math.ceil(place)]
+    return low if low == high else low + (high - low) * (place - math.floor(place))
+
+
+def row(method: str, values: list[float], oracle: int, max_steps: int) -> str:
+    """Return a method's row."""
+    cells = [
+        f"{q:,.0f}" if math.isfinite(q) else f"> {max_steps:,}"
+        for q in (quantile(values, 0.25), statistics.median(values), quantile(values, 0.75))
+    ]
+    ratio = statistics.median(values) / oracle
+    found = sum(math.isfinite(value) for value in values)
+    return (
+        f"{method:14}{cells[1]:>12}{cells[0]:>12}{cells[2]:>12}"
+        f"{f'{ratio:.1f}' if math.isfinite(ratio) else '-':>10}{found:>6}/{len(values)}"
+    )
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--table", type=Path, default=DEFAULT)
+    parser.add_argument("--objective", choices=("average", "per_target"), default="average")
+    parser.add_argument("--observe", choices=("seed", "mean"), default="seed")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--methods", nargs="+", choices=ALL, default=ALL, metavar="METHOD")
+    parser.add_argument("--max-ratio", type=float, default=60.0)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    table = read_table(arguments.table)
+    goal = Goal.of(table, arguments.objective, arguments.observe)
+    oracle = goal.oracle_steps()
+    max_steps = round(arguments.max_ratio * oracle)
+    jobs = [
+        (goal, method, seed, max_steps)
+        for seed in range(arguments.seeds)
+        for method in arguments.methods
+    ]
+    found: dict[str, list[float]] = {method: [] for method in arguments.methods}
+    spent = dict.fromkeys(arguments.methods, 0.0)
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+        for method, _, steps, seconds in pool.imap_unordered(run, jobs):
+            found[method].append(steps)
+            spent[method] += seconds
+            if sys.stderr.isatty():
+                done = sum(map(len, found.values()))
+                end = "\n" if done == len(jobs) else ""
+                print(f"\r{done}/{len(jobs)} searches", end=end, file=sys.stderr, flush=True)
+    print(
+        f"{arguments.table.name}: {len(goal.tasks)} tasks, length {goal.max_length}, "
+        f"{len(table.targets)} targets, {len(table.seeds)} seeds; objective {arguments.objective}"
+    )
+    for entity in goal.entities:
+        best = max(goal.truth[entity], key=goal.truth[entity].__getitem__)
+        print(f"best for {entity}: {best or '(none)'} {goal.truth[entity][best]:.2f}")
+    print(
+        f"within 0.5 points of the best: {goal.good_fraction():.1%} of sequences; having seen all "
+        f"at one observation each: found in {goal.ceiling():.0%} of observations"
+    )
+    print("seconds: " + ", ".join(f"{m} {s:.0f}" for m, s in spent.items()))
+    print(f"{'steps':14}{'median':>12}{'quartile 1':>12}{'quartile 3':>12}{'/ oracle':>10}  found")
+    print(row("oracle", [float(oracle)], oracle, max_steps))
+    for method, values in found.items():
+        print(row(method, values, oracle, max_steps))
+
+
+if __name__ == "__main__":
+    main()

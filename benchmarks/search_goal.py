@@ -1,0 +1,163 @@
+"""What a search on a recorded table has to find, and what it costs those who know it already."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from search.competition import AVERAGE
+from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR, Sequence
+from spaces.study import Study, parse_study
+from trainables.tabular import RecordedTable
+
+#: A sequence is good if its true value is at most so many points below the best's.
+TOLERANCE = 0.5
+ETA, NUM_RUNGS = 3, 3
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A table, and what is to be found on it.
+
+    The true value of a sequence is its mean over the table's seeds at the full budget, for a target
+    or over all of them. A search has found the best once, for every entity at the same time, the
+    sequence it would answer (its best by its own observations at the full budget) has a true value
+    within the tolerance of the best's.
+
+    Attributes:
+        table: The table that the search sees.
+        tasks: The intermediate tasks.
+        max_length: Longest sequence.
+        objective: ``average`` or ``per_target``.
+        truth: True values by entity (``average``, or each target), then sequence.
+    """
+
+    table: RecordedTable
+    tasks: tuple[str, ...]
+    max_length: int
+    objective: str
+    truth: Mapping[str, Mapping[str, float]]
+
+    @classmethod
+    def of(cls, table: RecordedTable, objective: str, observe: str = "seed") -> Goal:
+        """Make the goal of a table.
+
+        Args:
+            table: A whole table: every ordered subset up to a length.
+            objective: ``average`` or ``per_target``.
+            observe: ``seed``: a search sees the scores of one recorded seed, number s mod n for
+                search seed s; ``mean``: it sees the means over seeds, so that the noise of seeds is
+                out of the comparison.
+        """
+        names = [text for text in table.sequences if TASK_SEPARATOR not in text]
+        truth = {
+            target: {text: table.mean_score(text, target) for text in names}
+            for target in table.targets
+        }
+        if objective == "average":
+            truth = {
+                AVERAGE: {
+                    text: math.fsum(t[text] for t in truth.values()) / len(truth) for text in names
+                }
+            }
+        tasks = tuple(text for text in names if text and STAGE_SEPARATOR not in text)
+        length = max(text.count(STAGE_SEPARATOR) + 1 for text in names if text)
+        seen = average_seeds(table) if observe == "mean" else table
+        return cls(seen, tasks, length, objective, truth)
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """What has an incumbent of its own."""
+        return tuple(self.truth)
+
+    def targets_of(self, entity: str) -> tuple[str, ...]:
+        """Return the targets that an entity's score is the mean over."""
+        return self.table.targets if entity == AVERAGE else (entity,)
+
+    def regret(self, entity: str, sequence: str) -> float:
+        """Return how far a sequence's true value is below the best's, in points.
+
+        What is not in the space (all tasks at once) is infinitely far.
+        """
+        truth = self.truth[entity]
+        return max(truth.values()) - truth.get(sequence, -math.inf)
+
+    def is_found(self, incumbents: Mapping[str, str]) -> bool:
+        """Whether every entity's incumbent is good.
+
+        Args:
+            incumbents: Sequence by entity.
+        """
+        return all(
+            entity in incumbents and self.regret(entity, incumbents[entity]) <= TOLERANCE
+            for entity in self.truth
+        )
+
+    def oracle_steps(self) -> int:
+        """Return the steps of training the best sequences alone, common prefixes once."""
+        best = {e: max(truth, key=truth.__getitem__) for e, truth in self.truth.items()}
+        prefixes = {str(p) for text in best.values() for p in Sequence.parse(text).prefixes()}
+        targets = sum(self.table.budgets(target)[-1] for target in self.table.targets)
+        return targets + sum(self.table.steps(prefix) for prefix in prefixes)
+
+    def good_fraction(self) -> float:
+        """Return the share of sequences that are good, the least over entities."""
+        return min(
+            sum(self.regret(entity, text) <= TOLERANCE for text in truth) / len(truth)
+            for entity, truth in self.truth.items()
+        )
+
+    def ceiling(self) -> float:
+        """Return how often a search that has seen every sequence at one seed has found the best."""
+        found = 0
+        for seed in self.table.seeds:
+            incumbents = {
+                entity: max(truth, key=lambda text, e=entity: self.observed(text, e, seed))
+                for entity, truth in self.truth.items()
+            }
+            found += self.is_found(incumbents)
+        return found / len(self.table.seeds)
+
+    def observed(self, sequence: str, entity: str, seed: int, rung: int = -1) -> float:
+        """Return what a search sees of a sequence at a recorded seed, at a rung."""
+        targets = self.targets_of(entity)
+        scores = [
+            self.table.score(sequence, target, seed, self.table.budgets(target)[rung])
+            for target in targets
+        ]
+        return math.fsum(scores) / len(scores)
+
+    def study(self, seed: int, **search: Any) -> Study:
+        """Return a study of the whole table; ``search`` are keys of its search section."""
+        content = {
+            "name": "benchmark",
+            "model": {"name": "mini"},
+            "intermediate": {"tasks": list(self.tasks), "max_length": self.max_length},
+            "targets": list(self.table.targets),
+            "objective": self.objective,
+            "seed": seed,
+            "search": {
+                "num_trials": 10**6,
+                "baselines": False,
+                "confirm": {"top": 0},
+                "asha": {"reduction_factor": ETA, "num_rungs": NUM_RUNGS},
+                **search,
+            },
+        }
+        return parse_study(yaml.safe_dump(content, sort_keys=False), "benchmark")
+
+
+def average_seeds(table: RecordedTable) -> RecordedTable:
+    """Return a table with one seed, 0, whose scores are the means over a table's seeds."""
+    sums: dict[tuple[str, str, int], list[float]] = {}
+    for (sequence, target, _, budget), score in table.scores.items():
+        sums.setdefault((sequence, target, budget), []).append(score)
+    scores = {
+        (sequence, target, 0, budget): math.fsum(found) / len(found)
+        for (sequence, target, budget), found in sums.items()
+    }
+    return RecordedTable(f"{table.origin}, seeds averaged", scores, table.stage_steps)
