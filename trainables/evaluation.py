@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import torch
-import torch.distributed as dist
-
-from spaces.errors import InputError
 from spaces.tasks import Task
-from trainables.batches import collate
 from trainables.engine import Engine
-from trainables.evaluation_plan import EvaluationSet
+from trainables.evaluation_plan import EvaluationPlan, EvaluationSet
 from trainables.formats import FORMATS
-from trainables.formats.base import Feature
+from trainables.forward import outputs_of
 from trainables.inputs import TaskInputs
-from trainables.metrics import METRICS, gold_labels
+from trainables.metrics import METRICS, Metric, gold_labels
+from trainables.predictions import write_predictions
+from trainables.records import Record
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,115 +43,130 @@ def evaluate(
     engine: Engine,
     inputs: TaskInputs,
     target: str,
-    sets: Sequence[EvaluationSet],
+    plan: EvaluationPlan,
     *,
     batch_size: int,
     rank: int,
     world_size: int,
-    selected_on: bool,
+    predictions_dir: Path | None = None,
 ) -> list[Score]:
-    """Score the engine's model on some evaluation sets.
+    """Score the engine's model on a target's sets, all of them in one pass.
 
-    The sets' features are put into one pool, sorted by length and dealt to the workers batch by
-    batch; every worker runs the same number of forward passes (ZeRO 3 gathers weights in each) and
-    no example is dropped or counted twice.
+    A metric with a threshold (BUCC's) has it found on a language's dev set and kept on its test
+    set, as XTREME does. Without a labelled dev set among the plan's, the threshold is the best for
+    the test set itself: its score is then an upper bound, and a warning says so.
+
+    Args:
+        engine: The model.
+        inputs: Records and features.
+        target: Name of the target.
+        plan: The sets; a score's ``selected_on`` tells those that are selected on.
+        batch_size: Most features in one forward pass on one worker.
+        rank: This worker's number.
+        world_size: Number of workers.
+        predictions_dir: Where ``plan.predict``'s predictions are written; ``None`` for not at all.
 
     Returns:
         The scores, on worker 0; empty on the others.
     """
     task = inputs.catalogue[target]
-    form = FORMATS[task.format]
-    pool: list[tuple[int, int, Feature]] = [
-        (s, i, feature)
-        for s, chosen in enumerate(sets)
-        for i, feature in enumerate(inputs.features(target, chosen.split, chosen.language))
-    ]
-    pool.sort(key=lambda entry: max(len(row) for row in entry[2].rows))
-    batches = [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-    layer = _pooled_layer(task, engine) if task.format == "retrieval" else None
-    outputs: dict[tuple[int, int], Any] = {}
-    with torch.inference_mode():
-        for turn in range(math.ceil(len(batches) / world_size)):
-            index = turn * world_size + rank
-            batch = batches[min(index, len(batches) - 1)]
-            features = [feature for _, _, feature in batch]
-            arguments = collate(
-                features,
-                task.format,
-                inputs.tokenizer.pad_token_id,
-                engine.device,
-                labelled=False,
-            )
-            if task.format == "retrieval":
-                arguments["layer"] = layer
-            logits = engine.logits(task=target, **arguments)
-            if index < len(batches):
-                for (s, i, _), output in zip(batch, form.outputs(logits, features), strict=True):
-                    outputs[s, i] = output
-    if world_size > 1:
-        gathered: list[Any] | None = [None] * world_size if rank == 0 else None
-        dist.gather_object(outputs, gathered)
-        if gathered is None:
-            return []
-        outputs = {key: value for part in gathered for key, value in part.items()}
-    return [
-        score
-        for s, chosen in enumerate(sets)
-        for score in _score_set(inputs, target, chosen, s, outputs, selected_on)
-    ]
-
-
-def _pooled_layer(task: Task, engine: Engine) -> int | None:
-    """Return the layer whose states a retrieval task pools; ``None`` for the last one.
-
-    With the option ``layer_of`` the layer is given for an encoder of that depth and scaled to this
-    one's: layer 13 of 24 (XLM-R Large) is layer 7 of 12 (base), as published.
-    """
-    layer = task.options.get("layer")
-    if layer is None:
-        return None
-    depth = int(engine.module.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    if "layer_of" in task.options:
-        layer = math.ceil(layer * depth / task.options["layer_of"])
-    if not 0 <= layer <= depth:
-        raise InputError(
-            f"task {task.name!r}: options.layer is {layer}, the model has {depth} layers. "
-            "Choose a layer from 0 (the embeddings) on."
-        )
-    return int(layer)
-
-
-def _score_set(
-    inputs: TaskInputs,
-    target: str,
-    chosen: EvaluationSet,
-    number: int,
-    outputs: dict[tuple[int, int], Any],
-    selected_on: bool,
-) -> list[Score]:
-    task = inputs.catalogue[target]
-    records = inputs.records(target, chosen.split, chosen.language)
-    features = inputs.features(target, chosen.split, chosen.language)
-    predictions = FORMATS[task.format].decode(
-        records,
-        features,
-        [outputs[number, i] for i in range(len(features))],
-        inputs.encoding(target),
+    to_score = (*plan.select, *plan.report)
+    to_write = plan.predict if predictions_dir else ()
+    outputs = outputs_of(
+        engine,
+        inputs,
+        target,
+        tuple(dict.fromkeys((*to_score, *to_write))),
+        batch_size=batch_size,
+        rank=rank,
+        world_size=world_size,
     )
-    golds = gold_labels(records)
-    metric = METRICS[task.metric]
+    if outputs is None:
+        return []
+    predictions = {}
+    for chosen in list(outputs):
+        # Dropped one by one: those of retrieval are large.
+        predictions[chosen] = _decode(inputs, target, chosen, outputs.pop(chosen))
+    golds = {chosen: gold_labels(_records(inputs, target, chosen)) for chosen in to_score}
+    metrics = set_metrics(task, predictions, golds)
+    if predictions_dir:
+        for chosen in to_write:
+            write_predictions(
+                predictions_dir,
+                task,
+                chosen.language,
+                chosen.split,
+                _records(inputs, target, chosen),
+                metrics[chosen].submitted(predictions[chosen]),
+            )
     return [
         Score(
             chosen.language,
             chosen.split,
             name,
             float(value),
-            len(golds),
-            selected_on,
-            headline=name in metric.headline,
+            len(golds[chosen]),
+            selected_on=chosen in plan.select,
+            headline=name in metrics[chosen].headline,
         )
-        for name, value in metric.compute(predictions, golds, chosen.language).items()
+        for chosen in to_score
+        for name, value in metrics[chosen]
+        .compute(predictions[chosen], golds[chosen], chosen.language)
+        .items()
     ]
+
+
+def set_metrics(
+    task: Task,
+    predictions: Mapping[EvaluationSet, Mapping[str, Any]],
+    golds: Mapping[EvaluationSet, Mapping[str, Any]],
+) -> dict[EvaluationSet, Metric]:
+    """Return the metric of each set, with what a dev set decides taken from its language's.
+
+    Args:
+        task: The task.
+        predictions: Those of every set, by record id.
+        golds: Those of every set that is scored, by record id.
+    """
+    metric = METRICS[task.metric]
+    calibrated = {
+        chosen.language: metric.calibrated(predictions[chosen], golds[chosen])
+        for chosen in golds
+        if chosen.split == "dev"
+    }
+    metrics = {chosen: calibrated.get(chosen.language, metric) for chosen in predictions}
+    for chosen in golds:
+        if metrics[chosen].needs_dev:
+            _warn_of_upper_bound(task.name, chosen)
+    return metrics
+
+
+def _records(inputs: TaskInputs, target: str, chosen: EvaluationSet) -> list[Record]:
+    return inputs.records(target, chosen.split, chosen.language)
+
+
+def _decode(
+    inputs: TaskInputs, target: str, chosen: EvaluationSet, outputs: list[Any]
+) -> Mapping[str, Any]:
+    predictions: Mapping[str, Any] = FORMATS[inputs.catalogue[target].format].decode(
+        _records(inputs, target, chosen),
+        inputs.features(target, chosen.split, chosen.language),
+        outputs,
+        inputs.encoding(target),
+    )
+    return predictions
+
+
+@cache
+def _warn_of_upper_bound(target: str, chosen: EvaluationSet) -> None:
+    """Warn once in a process, not at every trial."""
+    _log.warning(
+        "%s, %r: no labelled dev set gives the threshold, so the best for the %s set itself is "
+        "taken: its score is an upper bound. Put the dev set where the task file looks for it.",
+        target,
+        chosen.language,
+        chosen.split,
+    )
 
 
 def objective(scores: Sequence[Score], metric: str) -> float:

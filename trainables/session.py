@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from spaces.stages import Mixture
 from trainables import engine as engines
 from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
 from trainables.evaluation import Score, evaluate, objective
-from trainables.evaluation_plan import EvaluationSet
 from trainables.inputs import TaskInputs
 from trainables.models import build_model, load_tokenizer
 from trainables.progress import progress_key
@@ -63,12 +62,21 @@ class Session:
         config: The study's configuration.
         rank: This worker's number.
         world_size: Number of workers that train together.
+        predictions_dir: Where predictions on test sets are written, a folder a trial; ``None`` for
+            not at all.
     """
 
-    def __init__(self, config: SessionConfig, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        config: SessionConfig,
+        rank: int = 0,
+        world_size: int = 1,
+        predictions_dir: str | None = None,
+    ) -> None:
         self.config = config
         self.rank = rank
         self.world_size = world_size
+        self.predictions_dir = predictions_dir
         self.store = StageStore(config.store_url)
         self.inputs = TaskInputs(
             config.study.catalogue(),
@@ -177,10 +185,19 @@ class Session:
             self._put("progress", progress_key(plan, budget), engine.state(), notes)
             self._engine_is_at = (plan.target_fingerprint, budget)
         sets = self.config.evaluation[plan.target]
-        scores = self._evaluate(engine, plan.target, sets.select, selected_on=True)
-        if is_last:
-            scores += self._evaluate(engine, plan.target, sets.report, selected_on=False)
-        return scores
+        folder = None
+        if is_last and self.predictions_dir is not None:
+            folder = Path(self.predictions_dir) / str(plan.trial_id)
+        return evaluate(
+            engine,
+            self.inputs,
+            plan.target,
+            sets if is_last else sets.selection,
+            batch_size=self.config.study.training.eval_batch_size,
+            rank=self.rank,
+            world_size=self.world_size,
+            predictions_dir=folder,
+        )
 
     @contextlib.contextmanager
     def _closing_on_error(self) -> Iterator[None]:
@@ -290,22 +307,3 @@ class Session:
                 )
             )
         engine.check_finite()
-
-    def _evaluate(
-        self,
-        engine: engines.Engine,
-        target: str,
-        sets: Sequence[EvaluationSet],
-        *,
-        selected_on: bool,
-    ) -> list[Score]:
-        return evaluate(
-            engine,
-            self.inputs,
-            target,
-            sets,
-            batch_size=self.config.study.training.eval_batch_size,
-            rank=self.rank,
-            world_size=self.world_size,
-            selected_on=selected_on,
-        )

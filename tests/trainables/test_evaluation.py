@@ -5,13 +5,14 @@ from collections import Counter
 
 import pytest
 
-from spaces.errors import DataError, InputError
+from spaces.errors import InputError
 from spaces.study import TrainingSection
+from spaces.tasks import load_catalogue
 from tests.trainables import tiny
 from tests.trainables.loops import Stage
-from trainables import evaluation
-from trainables.evaluation import Score, evaluate, objective
-from trainables.evaluation_plan import EvaluationSet, plan_evaluation
+from trainables import forward
+from trainables.evaluation import Score, evaluate, objective, set_metrics
+from trainables.evaluation_plan import EvaluationPlan, EvaluationSet
 from trainables.inputs import TaskInputs
 
 pytestmark = [*tiny.DEEPSPEED_WARNINGS]
@@ -45,44 +46,42 @@ def test_no_selected_score_is_nan():
     assert math.isnan(value)
 
 
-def plan(data_root, target="panx", select_on="target_dev", languages=("en", "de", "fr")):
-    targets = [{"name": target, "languages": list(languages)}]
-    study = tiny.study(data_root, targets=targets, select_on=select_on)
-    return plan_evaluation(study, study.targets[0], study.catalogue(), data_root)
+DEV, TEST = EvaluationSet("zh", "dev"), EvaluationSet("zh", "test")
+#: Mined from 0.5 on, dev is right; on test the best threshold would be above 0.8.
+MINED = {
+    DEV: {"d1": [("x", 0.9)], "d2": [("y", 0.7)], "d3": [("z", 0.3)]},
+    TEST: {"t1": [("x", 0.9)], "t2": [("y", 0.8)], "t3": [("z", 0.4)]},
+}
+GOLDS = {
+    DEV: {"d1": ["x"], "d2": ["y"], "d3": []},
+    TEST: {"t1": ["x"], "t2": [], "t3": []},
+}
 
 
-def named(sets):
-    return [(chosen.language, chosen.split) for chosen in sets]
+def test_a_threshold_is_found_on_the_dev_set_and_kept_on_the_test_set(caplog):
+    metrics = set_metrics(load_catalogue()["bucc2018"], MINED, GOLDS)
+    assert metrics[TEST] is metrics[DEV]
+    assert metrics[TEST].compute(MINED[TEST], GOLDS[TEST], "zh")["f1"] == pytest.approx(200 / 3)
+    assert list(metrics[TEST].submitted(MINED[TEST])) == ["t1", "t2"]
+    assert not caplog.records
 
 
-def test_target_dev_selects_on_the_other_languages(data_root):
-    chosen = plan(data_root)
-    assert named(chosen.select) == [("de", "dev"), ("fr", "dev")]
-    assert named(chosen.report) == [("en", "dev")]
+def test_a_blank_test_set_is_submitted_at_the_threshold_of_dev():
+    metrics = set_metrics(load_catalogue()["bucc2018"], MINED, {DEV: GOLDS[DEV]})
+    assert list(metrics[TEST].submitted(MINED[TEST])) == ["t1", "t2"]
 
 
-def test_english_dev_selects_on_english_alone(data_root):
-    chosen = plan(data_root, select_on="english_dev")
-    assert named(chosen.select) == [("en", "dev")]
-    assert named(chosen.report) == [("de", "dev"), ("fr", "dev")]
-
-
-def test_without_dev_sets_english_dev_stands_in(data_root):
-    chosen = plan(data_root, target="xquad", languages=("de",))
-    assert named(chosen.select) == [("en", "dev")]
-    assert named(chosen.report) == [("de", "test")]
-
-
-@pytest.mark.parametrize("select_on", ["target_dev", "english_dev"])
-def test_a_task_with_test_sets_alone_selects_on_them(data_root, select_on):
-    chosen = plan(data_root, "tatoeba", select_on, ("de", "fr"))
-    assert named(chosen.select) == [("de", "test"), ("fr", "test")]
-    assert chosen.report == ()
-
-
-def test_a_language_without_data_is_named(data_root):
-    with pytest.raises(DataError, match="no labelled dev or test set of ru under"):
-        plan(data_root, languages=("de", "ru"))
+def test_without_a_dev_set_the_best_for_the_test_set_is_taken_with_one_warning(caplog):
+    task = load_catalogue()["bucc2018"]
+    other = EvaluationSet("ru", "test")
+    predictions = {DEV: MINED[DEV], other: MINED[TEST]}
+    golds = {DEV: GOLDS[DEV], other: GOLDS[TEST]}
+    for _ in range(2):
+        metrics = set_metrics(task, predictions, golds)
+        assert metrics[other].compute(MINED[TEST], GOLDS[TEST], "ru")["f1"] == 100
+    (warning,) = caplog.records
+    assert "bucc2018, 'ru': no labelled dev set gives the threshold" in warning.getMessage()
+    assert "upper bound" in warning.getMessage()
 
 
 @pytest.fixture
@@ -97,29 +96,33 @@ def test_every_example_is_evaluated_once_in_batches_of_like_lengths(
     tiny_model, inputs, monkeypatch
 ):
     seen, longest = Counter(), []
-    real = evaluation.collate
+    real = forward.collate
 
     def counting(features, *arguments, **options):
         seen.update((f.record, f.rows) for f in features)
         longest.append(max(f.num_tokens for f in features))
         return real(features, *arguments, **options)
 
-    monkeypatch.setattr(evaluation, "collate", counting)
+    monkeypatch.setattr(forward, "collate", counting)
     engine = Stage(tiny_model, ("token_classification",)).engine()
     engine.module.formats["panx"] = "token_classification"
     engine.module.heads["panx"] = engine.module.heads["token_classification"]
     sets = [EvaluationSet("de", "dev"), EvaluationSet("fr", "dev")]
-    options = {"rank": 0, "world_size": 1, "selected_on": True}
+    plan = EvaluationPlan((sets[0],), (sets[1],))
+    options = {"rank": 0, "world_size": 1}
     results = []
     for batch_size in (1, 4, 5, 100):
         seen.clear()
         longest.clear()
-        results.append(evaluate(engine, inputs, "panx", sets, batch_size=batch_size, **options))
+        results.append(evaluate(engine, inputs, "panx", plan, batch_size=batch_size, **options))
         assert sum(seen.values()) == 11 + 7
         assert longest == sorted(longest)
     engine.destroy()
     assert all(result == results[0] for result in results)
-    assert {(s.language, s.num_examples) for s in results[0]} == {("de", 11), ("fr", 7)}
+    assert {(s.language, s.num_examples, s.selected_on) for s in results[0]} == {
+        ("de", 11, True),
+        ("fr", 7, False),
+    }
 
 
 @pytest.mark.usefixtures("one_worker")
@@ -132,10 +135,9 @@ def test_an_impossible_layer_is_refused(tiny_model, inputs, monkeypatch):
             engine,
             inputs,
             "tatoeba",
-            [EvaluationSet("de", "test")],
+            EvaluationPlan((EvaluationSet("de", "test"),), ()),
             batch_size=4,
             rank=0,
             world_size=1,
-            selected_on=True,
         )
     engine.destroy()

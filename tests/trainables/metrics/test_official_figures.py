@@ -2,124 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
+from tests.trainables.metrics.mock import Official, every_official, mock, needs_mock_data
 from trainables.metrics import METRICS
 
-ROOT = os.environ.get("TASKORDER_DATA_ROOT")
-pytestmark = pytest.mark.skipif(
-    not ROOT, reason="needs TASKORDER_DATA_ROOT with xtreme_mock_test_data"
-)
+pytestmark = needs_mock_data
 
 
-def mock(part: str, task: str) -> dict[str, Path]:
-    folder = Path(str(ROOT)) / "xtreme_mock_test_data" / part / task
-    return {path.stem.removeprefix("test-"): path for path in sorted(folder.iterdir())}
-
-
-def read_lines(path: Path) -> dict[str, Any]:
-    return {str(i): line.strip() for i, line in enumerate(path.read_text("utf-8").splitlines())}
-
-
-def read_ranked(path: Path) -> dict[str, Any]:
-    return {key: [value] for key, value in read_lines(path).items()}
-
-
-def read_pairs(path: Path) -> dict[str, Any]:
-    return {
-        query: [candidate]
-        for query, candidate in (line.split("\t") for line in read_lines(path).values())
-    }
-
-
-def read_tags(path: Path) -> dict[str, Any]:
-    blocks = path.read_text("utf-8").split("\n\n")
-    return {
-        str(i): block.split() for i, block in enumerate(block for block in blocks if block.strip())
-    }
-
-
-def read_answers(path: Path) -> dict[str, Any]:
-    return {
-        question["id"]: [answer["text"] for answer in question["answers"]]
-        for article in json.loads(path.read_text("utf-8"))["data"]
-        for paragraph in article["paragraphs"]
-        for question in paragraph["qas"]
-    }
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8")))
-
-
-Reader = Callable[[Path], dict[str, Any]]
-
-
-@pytest.mark.parametrize(
-    ("task", "metric", "num_languages", "read_golds", "read_predictions", "official"),
-    [
-        ("pawsx", "accuracy", 7, read_lines, read_lines, {"accuracy": 51.42857142857143}),
-        ("xnli", "accuracy", 15, read_lines, read_lines, {"accuracy": 30.666666666666668}),
-        ("bucc2018", "bucc_f1", 4, read_pairs, read_pairs, {"f1": 55.0}),
-        (
-            "tatoeba",
-            "retrieval_accuracy",
-            36,
-            read_ranked,
-            read_ranked,
-            {"accuracy": 53.611111111111114},
-        ),
-        (
-            "xquad",
-            "squad",
-            11,
-            read_answers,
-            read_json,
-            {"exact_match": 77.27272727272727, "f1": 79.9586776859504},
-        ),
-        (
-            "mlqa",
-            "mlqa",
-            7,
-            read_answers,
-            read_json,
-            {"exact_match": 57.142857142857146, "f1": 81.76870748299321},
-        ),
-        (
-            "tydiqa",
-            "squad",
-            9,
-            read_answers,
-            read_json,
-            {"exact_match": 88.88888888888889, "f1": 97.22222222222223},
-        ),
-        ("panx", "seqeval_f1", 40, read_tags, read_tags, {"f1": 57.50793650793652}),
-        ("udpos", "seqeval_f1", 33, read_tags, read_tags, {"f1": 70.21746048354693}),
-        ("mewslix", "map_at_20", 11, read_json, read_json, {"map": 14.39025156130419}),
-    ],
-)
-def test_official_figure(
-    task: str,
-    metric: str,
-    num_languages: int,
-    read_golds: Reader,
-    read_predictions: Reader,
-    official: dict[str, float],
-) -> None:
-    labels, predictions = mock("labels", task), mock("predictions", task)
-    assert len(labels) == num_languages
+@every_official
+def test_official_figure(official: Official) -> None:
+    labels, predictions = mock("labels", official.task), mock("predictions", official.task)
+    assert len(labels) == official.num_languages
+    metric = METRICS[official.metric]
     values = [
-        METRICS[metric].compute(read_predictions(predictions[code]), read_golds(path), code)
+        metric.compute(
+            official.read_predictions(predictions[code]), official.read_golds(path), code
+        )
         for code, path in labels.items()
     ]
-    for name, figure in official.items():
+    for name, figure in official.figures.items():
         mean = sum(value[name] for value in values) / len(values)
         assert mean == pytest.approx(figure, abs=1e-9)
-    primary = sum(METRICS[metric].primary(value) for value in values) / len(values)
-    assert primary == pytest.approx(sum(official.values()) / len(official), abs=1e-9)
+    primary = sum(metric.primary(value) for value in values) / len(values)
+    expected = sum(official.figures.values()) / len(official.figures)
+    assert primary == pytest.approx(expected, abs=1e-9)
