@@ -60,7 +60,7 @@ def findings(run: Run) -> list[Section]:
         this is; failed trials, if any; where to look next.
     """
     board = leaderboard(run)
-    sections = [_answer(run, board)]
+    sections = [_answer(run, board), *_problems(run)]
     for target in dict.fromkeys(board["target"]):
         ranked = board[board["target"] == target]
         sections.append(_ranking(target, ranked))
@@ -82,6 +82,14 @@ def _answer(run: Run, board: pd.DataFrame) -> Section:
     best = board[board["rank"] == 1]
     paragraphs += [_best(row) for row in best.to_dict("records")]
     return Section(f"{clean(run.name)}: the best sequence of intermediate tasks", tuple(paragraphs))
+
+
+def _problems(run: Run) -> list[Section]:
+    found = tuple(clean(problem) for problem in run.problems if problem.kind != "filled")
+    older = [problem for problem in run.problems if problem.kind == "filled"]
+    if older:
+        found += (f"An older run: columns that it lacks, filled: {len(older)} (run.problems).",)
+    return [Section("What of this run could not be read", found)] if found else []
 
 
 def _best(row: dict[Any, Any]) -> str:
@@ -254,7 +262,7 @@ def _failures(run: Run) -> list[Section]:
 
 
 def _next(run: Run) -> Section:
-    path = str(run.path)
+    path = run.location
     quoted = shlex.quote(path)
     code = [
         "from analysis import load_run",

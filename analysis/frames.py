@@ -1,37 +1,33 @@
-"""The frames of a run: the sole reader of a run directory.
-
->>> from analysis.frames import empty_frame
->>> empty_frame("rungs").dtypes["budget_steps"]
-dtype('int64')
-"""
+"""The frames of a run, or of several: the sole reader of run directories."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import yaml
-from pyarrow import parquet
+from fsspec.utils import get_protocol
 
-from spaces.errors import RunDirectoryError
-from spaces.tables import PHASES, STATES, TABLES, Column
+from analysis.columns import DTYPES, empty_frame, typed_frame
+from analysis.export import Format, export_frames
+from analysis.reading import Problem, read_run
+from spaces.errors import InputError, RunDirectoryError
+from spaces.tables import TABLES
 
-#: pandas dtype of each kind of column. Text is ``str``; points in time are UTC, microseconds.
-DTYPES: Mapping[str, Any] = {
-    "string": "str",
-    "int64": "int64",
-    "float64": "float64",
-    "bool": "bool",
-    "timestamp": "datetime64[us, UTC]",
-}
-
-#: Columns whose values must be known: statistics by state or phase would drop others unseen.
-_CLOSED = {("trials", "state"): STATES, ("trials", "phase"): PHASES}
+__all__ = [
+    "DTYPES",
+    "Problem",
+    "Run",
+    "Runs",
+    "empty_frame",
+    "load_run",
+    "load_runs",
+    "typed_frame",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +35,16 @@ class Run:
     """One run, read at one moment; a live run has to be loaded again to see more.
 
     Attributes:
-        path: The run directory.
+        path: The run directory. Of a run that is not on a local disk, its path there.
         study: The resolved study as plain data, the versions of everything included.
         trials: One row per trial.
         scores: One row per trial, rung, language, split and metric.
         stages: One row per checkpoint of the stage store.
         rungs: One row per report of a trial at a rung.
+        location: The folder or URL it was read from.
+        finished: Whether the driver noted that nothing was left to run.
+        problems: What is not sound about it: missing or damaged tables, columns that an older run
+            lacks. What could not be read is not in the frames.
 
     The columns of each frame, with dtype, unit and meaning, are ``spaces.tables.TABLES``;
     ``trials`` also has one ``hp.<name>`` column per hyperparameter.
@@ -56,118 +56,183 @@ class Run:
     scores: pd.DataFrame
     stages: pd.DataFrame
     rungs: pd.DataFrame
+    location: str = ""
+    finished: bool = False
+    problems: tuple[Problem, ...] = ()
 
     @property
     def name(self) -> str:
         """Name of the study, or of the folder when the study has none."""
         return str(self.study.get("name") or self.path.name)
 
+    def export(self, folder: str | os.PathLike[str], format: Format = "parquet") -> list[str]:  # noqa: A002
+        """Write the frames to files, with a ``columns.csv`` that says what each column is.
 
-def load_run(path: str | os.PathLike[str]) -> Run:
-    """Load the tables of a run, finished or not.
+        Args:
+            folder: A folder or fsspec URL; files of the same names in it are replaced.
+            format: ``parquet`` or ``csv``.
+
+        Returns:
+            The files' paths.
+
+        Raises:
+            InputError: Another format, or ``folder`` is a file.
+        """
+        return export_frames(_frames(self), folder, format)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Several runs side by side.
+
+    Attributes:
+        runs: The runs by name.
+        trials, scores, stages, rungs: As in ``Run``, with the column ``run`` first. A trial's
+            number is unique within its run alone.
+    """
+
+    runs: Mapping[str, Run]
+    trials: pd.DataFrame = field(init=False)
+    scores: pd.DataFrame = field(init=False)
+    stages: pd.DataFrame = field(init=False)
+    rungs: pd.DataFrame = field(init=False)
+
+    def __post_init__(self) -> None:
+        for table in TABLES:
+            parts = [_named(getattr(run, table), name) for name, run in self.runs.items()]
+            joined = pd.concat(parts or [_named(empty_frame(table), "")], ignore_index=True)
+            object.__setattr__(self, table, joined)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self.runs.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is not sound about any of them."""
+        return tuple(problem for run in self for problem in run.problems)
+
+    def export(self, folder: str | os.PathLike[str], format: Format = "parquet") -> list[str]:  # noqa: A002
+        """Write the frames to files, as ``Run.export`` does."""
+        return export_frames(_frames(self), folder, format)
+
+    def pooled(self) -> Run:
+        """Put runs of one study together, as though they were one run; seeds stay as they are.
+
+        Trials are numbered anew. Two trials of one sequence, target, seed and setting count as
+        one, with the mean of their scores.
+
+        Raises:
+            InputError: The runs differ in something that changes scores (model, training, target,
+                what they selected on, a stage): they cannot be compared seed by seed.
+        """
+        runs = list(self)
+        if not runs:
+            raise InputError("no run to pool; load_runs was given none")
+        for name, run in self.runs.items():
+            for key in _ALIKE:
+                if run.study.get(key) != runs[0].study.get(key):
+                    raise InputError(
+                        f"run {name!r} has another {key!r} than run {next(iter(self.runs))!r}, so "
+                        "their scores are of different things. Pool runs of one study only, or "
+                        "compare them by the column `run`."
+                    )
+        tables: dict[str, pd.DataFrame] = {}
+        shifts = pd.Series([len(run.trials) and run.trials["trial_id"].max() + 1 for run in runs])
+        first = shifts.cumsum().shift(fill_value=0)
+        for table in TABLES:
+            parts = [getattr(run, table) for run in runs]
+            if "trial_id" in parts[0]:
+                parts = [
+                    part.assign(trial_id=part["trial_id"] + int(shift))
+                    for part, shift in zip(parts, first, strict=True)
+                ]
+            tables[table] = pd.concat(parts, ignore_index=True)
+        return Run(
+            runs[0].path,
+            runs[0].study,
+            **tables,
+            location=runs[0].location,
+            finished=all(run.finished for run in runs),
+            problems=self.problems,
+        )
+
+
+#: What runs must have in common to be pooled.
+_ALIKE = ("model", "training", "select_on", "objective", "targets")
+
+
+def load_run(
+    path: str | os.PathLike[str],
+    *,
+    strict: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Run:
+    """Load the tables of a run: finished or not, live, damaged, or of an older version.
 
     Args:
-        path: The run directory, ``runs/demo`` for instance.
+        path: The run directory, ``runs/demo`` for instance, or an fsspec URL of one
+            (``s3://bucket/runs/demo``, which needs the package s3fs).
+        strict: Refuse a run of which anything is missing or damaged.
+        storage_options: Arguments of the fsspec filesystem, credentials for instance.
 
     Returns:
-        The run; its frames have every declared column with its dtype, even without rows.
+        The run; its frames have every declared column with its dtype, even without rows, and
+        ``problems`` says what could not be read.
 
     Raises:
-        RunDirectoryError: No such folder, not a run directory, or a table that is missing,
-            damaged or of another version; the message names the file, the rule and the remedy.
+        RunDirectoryError: No such folder, or not a run directory; or, if ``strict``, a file that
+            is missing or damaged; the message names the file, the rule and the remedy.
     """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise RunDirectoryError(
-            f"{folder}: no such folder. A run directory is what `taskorder launch` writes "
-            "(runs/<study name> by default); give its path."
-        )
-    study = _read_study(folder / "study.yaml")
-    return Run(folder, study, **{table: _read_table(folder, table) for table in TABLES})
-
-
-def empty_frame(table: str) -> pd.DataFrame:
-    """Return a table without rows: every declared column with its dtype.
-
-    Args:
-        table: ``trials``, ``scores``, ``stages`` or ``rungs``.
-    """
-    return pd.DataFrame(
-        {column.name: pd.Series(dtype=DTYPES[column.kind]) for column in TABLES[table]}
+    location = os.fspath(path)
+    found = read_run(location, storage_options)
+    if strict:
+        for problem in found.problems:
+            if problem.kind in ("missing", "damaged"):
+                raise RunDirectoryError(str(problem))
+    is_local = get_protocol(location) in ("file", "local")
+    return Run(
+        Path(location.removeprefix("file://") if is_local else location.partition("://")[2]),
+        found.study,
+        **found.tables,
+        location=location,
+        finished=found.finished,
+        problems=found.problems,
     )
 
 
-def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Put declared columns first and give them their dtypes; further columns stay as they are.
-
-    Null text becomes empty text: that is how a table says that there is none.
+def load_runs(
+    paths: Iterable[str | os.PathLike[str]] | Mapping[str, str | os.PathLike[str]],
+    *,
+    strict: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Runs:
+    """Load several runs; their frames have a column ``run``.
 
     Args:
-        frame: Rows of the table, with at least its declared columns.
-        table: ``trials``, ``scores``, ``stages`` or ``rungs``.
+        paths: Run directories, or a mapping from the names the runs shall have to directories.
+            Without names, a run goes by its study's name, or by its path where two share one.
+        strict: As in ``load_run``.
+        storage_options: As in ``load_run``.
 
     Raises:
-        ValueError: A declared column is missing, or a value does not fit its column.
+        RunDirectoryError: As ``load_run``.
     """
-    declared = TABLES[table]
-    names = [column.name for column in declared]
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise ValueError(f"column {missing[0]!r} is missing")
-    typed = {column.name: _typed(frame[column.name], column) for column in declared}
-    further = {name: frame[name] for name in frame.columns if name not in typed}
-    for (owner, name), known in _CLOSED.items():
-        if owner == table:
-            unknown = sorted(set(typed[name]) - set(known))
-            if unknown:
-                raise ValueError(f"{name} {unknown[0]!r} is none of {', '.join(known)}")
-    return pd.DataFrame({**typed, **further}).reset_index(drop=True)
+    if isinstance(paths, Mapping):
+        named = {
+            str(name): load_run(path, strict=strict, storage_options=storage_options)
+            for name, path in paths.items()
+        }
+        return Runs(named)
+    runs = [load_run(path, strict=strict, storage_options=storage_options) for path in paths]
+    shared = Counter(run.name for run in runs)
+    return Runs({run.name if shared[run.name] == 1 else run.location: run for run in runs})
 
 
-def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    try:
-        if column.kind == "timestamp":
-            values = pd.to_datetime(values, utc=True)
-        elif column.kind == "string":
-            if values.dtype == DTYPES["string"] and not values.hasnans:
-                return values
-            # Through object: an all-null column comes back from Parquet without a type.
-            filled = values.astype("object").where(values.notna(), "")
-            return filled.map(str).astype("str")
-        elif column.kind == "bool" and values.hasnans:
-            raise ValueError("a flag may not be null")
-        typed: pd.Series[Any] = values.astype(DTYPES[column.kind])
-        return typed
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"column {column.name!r} is not {column.kind}: {error}") from None
+def _named(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    named = frame.copy(deep=False)
+    named.insert(0, "run", pd.Series(name, index=frame.index, dtype="str"))
+    return named
 
 
-def _read_study(path: Path) -> Mapping[str, Any]:
-    if not path.is_file():
-        raise RunDirectoryError(
-            f"{path}: no such file, so {path.parent} is not a run directory. "
-            "Give a folder that `taskorder launch` wrote."
-        )
-    try:
-        study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        fault = " ".join(str(error).split())
-        raise RunDirectoryError(f"{path}: not valid YAML ({fault}). Restore the file.") from None
-    if not isinstance(study, dict):
-        raise RunDirectoryError(
-            f"{path}: a study is a mapping, not {type(study).__name__}. Restore the file."
-        )
-    return study
-
-
-def _read_table(folder: Path, table: str) -> pd.DataFrame:
-    path = folder / "tables" / f"{table}.parquet"
-    remedy = f"`taskorder resume {folder}` writes the tables again from the Optuna storage."
-    if not path.is_file():
-        raise RunDirectoryError(f"{path}: no such table; a run has {', '.join(TABLES)}. {remedy}")
-    try:
-        # One file, not a dataset: a folder of partitions is not what a run directory holds.
-        frame = parquet.ParquetFile(path).read().to_pandas()
-        return typed_frame(frame, table)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path}: cannot be read as {table}: {error}. {remedy}") from None
+def _frames(source: Run | Runs) -> dict[str, pd.DataFrame]:
+    return {table: getattr(source, table) for table in TABLES}

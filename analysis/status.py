@@ -45,7 +45,7 @@ def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         RunDirectoryError: As ``load_run``.
     """
-    return describe(load_run(run_dir))
+    return describe(load_run(run_dir, strict=True))
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def describe(run: Run) -> dict[str, Any]:
     best = {row["target"]: row for row in incumbent(run).to_dict("records")}
     targets = [*best, *_targets(run.study), *sorted(set(run.trials["target"]))]
     # A search may end before its budget, with a space that is exhausted: only its driver knows.
-    to_come = 0 if (run.path / "finished.json").is_file() else _trials_to_come(run)
+    to_come = 0 if run.finished else _trials_to_come(run)
     return {
         "name": run.name,
         "path": str(run.path),

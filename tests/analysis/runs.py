@@ -85,9 +85,24 @@ def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 def write_run(
     folder: Path, study: Mapping[str, Any] = STUDY, **tables: Iterable[Mapping[str, Any]]
 ) -> Path:
-    """Write a run directory with the given rows; tables that are not given are empty."""
+    """Write a run directory with the given rows.
+
+    Tables that are not given are empty; ``rungs`` has what ``trials`` says was reached.
+    """
     (folder / "tables").mkdir(parents=True)
     (folder / "study.yaml").write_text(yaml.safe_dump(dict(study)), encoding="utf-8")
+    tables.setdefault("rungs", _reached(frame("trials", tables.get("trials", ()))))
     for table in TABLES:
         frame(table, tables.get(table, ())).to_parquet(folder / "tables" / f"{table}.parquet")
     return folder
+
+
+def _reached(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a report at every rung up to the one that each trial has reached."""
+    return [
+        {"trial_id": row["trial_id"], "target": row["target"], "rung": rung}
+        | {"budget_steps": 10 * 3**rung, "score": row["score"]}
+        | {"decision": "complete" if rung == row["rung"] else "promote"}
+        for row in trials.to_dict("records")
+        for rung in range(row["rung"] + 1)
+    ]

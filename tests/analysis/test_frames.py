@@ -9,6 +9,7 @@ import pytest
 
 from analysis import load_run
 from analysis.frames import DTYPES, empty_frame, typed_frame
+from benchmarks.frames import write_run as write_large_run
 from spaces.errors import RunDirectoryError
 from spaces.tables import TABLES
 from tests.analysis.runs import START, frame, write_run
@@ -64,34 +65,6 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         load_run(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["[1, 2", "- a\n- b\n"])
-def test_a_damaged_study_is_named(tmp_path, text):
-    folder = write_run(tmp_path / "run")
-    (folder / "study.yaml").write_text(text)
-    with pytest.raises(RunDirectoryError, match=r"study\.yaml: .*Restore"):
-        load_run(folder)
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_a_missing_or_damaged_table_is_named_with_the_remedy(tmp_path, table):
-    folder = write_run(tmp_path / "run")
-    path = folder / "tables" / f"{table}.parquet"
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(RunDirectoryError, match=rf"{table}\.parquet: cannot be read.*resume"):
-        load_run(folder)
-    path.unlink()
-    with pytest.raises(RunDirectoryError, match=rf"{table}\.parquet: no such table.*resume"):
-        load_run(folder)
-
-
-def test_a_table_without_a_declared_column_is_refused(tmp_path):
-    folder = write_run(tmp_path / "run")
-    path = folder / "tables" / "trials.parquet"
-    pd.read_parquet(path).drop(columns="seed").to_parquet(path)
-    with pytest.raises(RunDirectoryError, match="column 'seed' is missing"):
-        load_run(folder)
-
-
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
@@ -122,3 +95,10 @@ def test_importing_the_package_does_not_load_pandas():
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import analysis; analysis.nothing"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode
+
+
+def test_the_large_run_of_the_benchmark_loads_whole(tmp_path):
+    write_large_run(tmp_path / "run", 3000)
+    run = load_run(tmp_path / "run", strict=True)
+    assert run.problems == ()
+    assert len(run.rungs) == 3000
