@@ -99,7 +99,8 @@ def micro_batches(
     """Yield this worker's share of a global batch as the model's arguments.
 
     The loss is scaled so that the mean over workers of the summed micro-batches is the mean over
-    the units of the *global* batch, whatever the number of workers and micro-batches.
+    the units of the *global* batch, whatever the number of workers and micro-batches. (The loss
+    of retrieval depends on them all the same: its negatives are those of the micro-batch.)
 
     Args:
         features: All features of the stream.
@@ -114,8 +115,9 @@ def micro_batches(
         seed: Of what a format draws anew at every step (masked tokens).
     """
     pad_id = tokenizer.pad_token_id
-    num_units = max(1, sum(features[i].num_units for i in indices))
-    mine = [features[i] for i in indices[rank::world_size]]
+    drawn = FORMATS[form].draw(features, indices, tokenizer, seed)
+    num_units = max(1, sum(feature.num_units for feature in drawn))
+    mine = drawn[rank::world_size]
     for start in range(0, len(mine), micro_batch_size):
         batch = collate(mine[start : start + micro_batch_size], form, pad_id, device, labelled=True)
         yield {"task": task, **batch, "scale": world_size / num_units}

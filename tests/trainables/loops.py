@@ -14,6 +14,7 @@ from spaces.study import DeepSpeedSection
 from tests.trainables import tiny
 from trainables.batches import collate, derived_seed, global_batch, micro_batches, mixture_schedule
 from trainables.engine import Engine
+from trainables.formats import FORMATS
 from trainables.models import TaskModel, build_model
 
 NUM_LABELS = 7
@@ -78,7 +79,9 @@ class Stage:
         losses = []
         for step in range(settings.steps):
             form, indices = self.batch(step)
-            chosen = [tiny.features(form, COUNT)[i] for i in indices]
+            chosen = FORMATS[form].draw(
+                tiny.features(form, COUNT), indices, tiny.tokenizer(), derived_seed("mask", step)
+            )
             batch = collate(chosen, form, 1, torch.device("cpu"), labelled=True)
             loss = model(task=form, **batch) / sum(f.num_units for f in chosen)
             optimizer.zero_grad()

@@ -17,6 +17,7 @@ from trainables.batches import (
     micro_batches,
     mixture_schedule,
 )
+from trainables.formats.base import IGNORE
 
 
 @given(size=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 3))
@@ -75,6 +76,40 @@ def test_the_workers_share_the_global_batch(world_size, micro):
                 rows.append(tuple(row[mask.bool()].tolist()))
     assert sorted(rows) == sorted(features[i].rows[0] for i in indices)
     assert scales == {world_size / sum(features[i].num_units for i in indices)}
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+@pytest.mark.parametrize("micro", [1, 3, 8])
+def test_what_is_drawn_does_not_depend_on_the_workers(world_size, micro):
+    features = tiny.features("masked_lm")
+    indices = global_batch(0, len(features), 8, 1)
+
+    def parts(world_size, micro, seed=4):
+        found = [
+            (tuple(row), tuple(labels), batch["scale"] / world_size)
+            for rank in range(world_size)
+            for batch in micro_batches(
+                features, indices, task="text", form="masked_lm", tokenizer=tiny.tokenizer(),
+                device=torch.device("cpu"), rank=rank, world_size=world_size,
+                micro_batch_size=micro, seed=seed,
+            )
+            for row, labels in zip(
+                _unpadded(batch["input_ids"], batch), _unpadded(batch["labels"], batch), strict=True
+            )
+        ]  # fmt: skip
+        return sorted(found)
+
+    expected = parts(1, 8)
+    assert parts(world_size, micro) == expected
+    assert parts(world_size, micro, seed=5) != expected
+    num_units = sum(label != IGNORE for _, labels, _ in expected for label in labels)
+    assert {scale for *_, scale in expected} == {1 / num_units}
+
+
+def _unpadded(tensor, batch):
+    return [
+        row[mask.bool()].tolist() for row, mask in zip(tensor, batch["attention_mask"], strict=True)
+    ]
 
 
 def test_collate_pads_to_the_longest_row():

@@ -24,6 +24,7 @@ from trainables.records import (
     QuestionRecord,
     Record,
     TaggingRecord,
+    TextRecord,
 )
 
 #: DeepSpeed's ZeRO calls torch by names that newer releases deprecate.
@@ -111,6 +112,8 @@ def records(form: str, count: int = 24) -> list[Record]:
             case "multiple_choice":
                 choices = tuple(sentence(i + k, 2) for k in range(2 + i % 3))
                 made.append(ChoiceRecord(str(i), text, "what", choices, i % len(choices)))
+            case "masked_lm":
+                made.append(TextRecord(str(i), text))
     return made
 
 
@@ -119,6 +122,7 @@ TASKS = {
     "token_classification": "panx",
     "question_answering": "squad1",
     "multiple_choice": "hellaswag",
+    "masked_lm": "raw_text",
 }
 
 
@@ -136,7 +140,7 @@ def encoding(form: str, max_length: int = 32, **changes: Any) -> Encoding:
 
 def features(form: str, count: int = 24) -> list[Feature]:
     """Return the features of ``records``."""
-    found: list[Feature] = FORMATS[form].encode(records(form, count), encoding(form))
+    found: list[Feature] = FORMATS[form].encode_training(records(form, count), encoding(form))
     return found
 
 

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from trainables.formats.base import IGNORE, ClassificationHead, Encoding, Feature, pad_rows
+from trainables.formats.base import (
+    IGNORE,
+    ClassificationHead,
+    Encoding,
+    Feature,
+    Head,
+    HeadSettings,
+    TaskFormat,
+    pad_rows,
+)
 from trainables.records import ChoiceRecord
 
 
-class MultipleChoice:
+class MultipleChoice(TaskFormat[ChoiceRecord, int]):
     """Each choice is one row with one score; cross-entropy over an example's choices.
 
     The logits are one score a row. Examples may differ in their number of choices: an example's
     label says which is right and in which rows of the batch its choices are.
     """
 
-    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
+    def head(self, settings: HeadSettings) -> Head:
         """Make a head with one score a row."""
-        return ClassificationHead(hidden_size, 1, dropout)
+        return ClassificationHead(settings.hidden_size, 1, settings.dropout)
 
     def encode(self, records: Sequence[ChoiceRecord], encoding: Encoding) -> list[Feature]:
         """Encode each choice as ``<s> context </s></s> question choice </s>``."""
@@ -59,7 +67,7 @@ class MultipleChoice:
             scores_EC, labels[:, 0], reduction="sum", ignore_index=IGNORE
         )
 
-    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[int]:
         """Return the best choice of each feature."""
         return _by_example(logits.cpu(), _rows_of_choices(features)).argmax(-1).tolist()
 

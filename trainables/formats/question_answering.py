@@ -7,26 +7,32 @@ Position 0 (``<s>``) stands for "no answer in this window", as in Devlin et al.,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from spaces.errors import InputError
-from trainables.formats.base import Encoding, Feature, TokenHead
+from trainables.formats.base import (
+    Encoding,
+    Feature,
+    Head,
+    HeadSettings,
+    TaskFormat,
+    TokenHead,
+)
 from trainables.records import QuestionRecord
 
 MAX_ANSWER_TOKENS = 30
 NUM_BEST = 20
 
 
-class QuestionAnswering:
+class QuestionAnswering(TaskFormat[QuestionRecord, tuple[float, float, int, int]]):
     """Cross-entropy of start and end, each counted half."""
 
-    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
+    def head(self, settings: HeadSettings) -> Head:
         """Make a head with a start and an end score a token."""
-        return TokenHead(hidden_size, 2, dropout)
+        return TokenHead(settings.hidden_size, 2, settings.dropout)
 
     def encode(self, records: Sequence[QuestionRecord], encoding: Encoding) -> list[Feature]:
         """Encode ``<s> question </s></s> context </s>`` in windows.
@@ -99,7 +105,9 @@ class QuestionAnswering:
             + functional.cross_entropy(end_RT, labels[:, 1], reduction="sum")
         ) / 2
 
-    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+    def outputs(
+        self, logits: Tensor, features: Sequence[Feature]
+    ) -> list[tuple[float, float, int, int]]:
         """Return, for each window, (null score, best score, start, end) with token positions."""
         start_RT, end_RT = logits.float().cpu().unbind(-1)
         null_R = start_RT[:, 0] + end_RT[:, 0]

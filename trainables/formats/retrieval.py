@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainables.formats.base import Encoding, Feature
+from trainables.formats.base import Encoding, Feature, Head, HeadSettings, TaskFormat
 from trainables.records import RetrievalRecord
 
 BLOCK = 4096
 NUM_BEST = 20
 
 
-class Retrieval:
-    """Queries rank candidates. The head is the identity, its input already pooled, `R x H`."""
+class MeanPooling(Head):
+    """The mean of a row's states."""
 
-    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
-        """Return the identity."""
-        return nn.Identity()
+    def forward(self, states_RTH: Tensor, mask_RT: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the mean states, `R x H`."""
+        weights = mask_RT.unsqueeze(-1).to(states_RTH.dtype)
+        return (states_RTH * weights).sum(1) / weights.sum(1)
+
+
+class Retrieval(TaskFormat[RetrievalRecord, Tensor]):
+    """Queries rank candidates."""
+
+    def head(self, settings: HeadSettings) -> Head:
+        """Return mean pooling."""
+        return MeanPooling()
 
     def encode(self, records: Sequence[RetrievalRecord], encoding: Encoding) -> list[Feature]:
         """Encode each sentence alone."""
@@ -41,7 +49,7 @@ class Retrieval:
         """Refuse: retrieval has no training."""
         raise NotImplementedError("a retrieval task has no training set")
 
-    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Tensor]:
         """Return each sentence's vector, `H`, as 32-bit floats on the CPU."""
         return list(logits.float().cpu())
 

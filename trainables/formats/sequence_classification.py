@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from spaces.errors import DataError, near_matches
-from trainables.formats.base import ClassificationHead, Encoding, Feature, label_ids
+from trainables.formats.base import (
+    ClassificationHead,
+    Encoding,
+    Feature,
+    Head,
+    HeadSettings,
+    TaskFormat,
+    label_ids,
+)
 from trainables.records import ClassificationRecord
 
 
-class SequenceClassification:
+class SequenceClassification(TaskFormat[ClassificationRecord, int]):
     """Cross-entropy on the first token's state."""
 
-    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
+    def head(self, settings: HeadSettings) -> Head:
         """Make a RoBERTa classification head."""
-        return ClassificationHead(hidden_size, num_labels, dropout)
+        return ClassificationHead(settings.hidden_size, settings.num_labels, settings.dropout)
 
     def encode(self, records: Sequence[ClassificationRecord], encoding: Encoding) -> list[Feature]:
         """Encode pairs as ``<s> a </s></s> b </s>``, the longer text cut first.
@@ -57,7 +64,7 @@ class SequenceClassification:
         """Cross-entropy summed over examples."""
         return functional.cross_entropy(logits.float(), labels, reduction="sum")
 
-    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[int]:
         """Return the class index of each feature."""
         return logits.argmax(-1).tolist()
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from trainables.formats.base import IGNORE, Encoding, Feature, TokenHead, label_ids, pad_rows
+from trainables.formats.base import (
+    IGNORE,
+    Encoding,
+    Feature,
+    Head,
+    HeadSettings,
+    TaskFormat,
+    TokenHead,
+    label_ids,
+    pad_rows,
+)
 from trainables.records import TaggingRecord
 
 
-class TokenClassification:
+class TokenClassification(TaskFormat[TaggingRecord, list[int]]):
     """Cross-entropy over first subwords; a long sentence gives several windows, no word is lost.
 
     A tag outside the label set (another language's, say) is no part of the loss and can never be
     predicted; the metric counts it as wrong.
     """
 
-    def head(self, hidden_size: int, num_labels: int, dropout: float) -> nn.Module:
+    def head(self, settings: HeadSettings) -> Head:
         """Make a linear head on every token."""
-        return TokenHead(hidden_size, num_labels, dropout)
+        return TokenHead(settings.hidden_size, settings.num_labels, settings.dropout)
 
     def encode(self, records: Sequence[TaggingRecord], encoding: Encoding) -> list[Feature]:
         """Encode sentences word by word; ``extra`` is (word, position) of each first subword."""
@@ -65,7 +74,7 @@ class TokenClassification:
             logits.flatten(0, 1).float(), labels.flatten(), reduction="sum", ignore_index=IGNORE
         )
 
-    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[Any]:
+    def outputs(self, logits: Tensor, features: Sequence[Feature]) -> list[list[int]]:
         """Return, for each feature, the tag indices of its words."""
         best_RT = logits.argmax(-1).tolist()
         return [
