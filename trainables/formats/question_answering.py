@@ -21,7 +21,7 @@ from trainables.formats.base import (
     TaskFormat,
     TokenHead,
 )
-from trainables.records import QuestionRecord
+from trainables.records import Answer, QuestionRecord
 
 MAX_ANSWER_TOKENS = 30
 NUM_BEST = 20
@@ -136,7 +136,7 @@ class QuestionAnswering(TaskFormat[QuestionRecord, tuple[float, float, int, int]
             null[feature.record] = min(null.get(feature.record, float("inf")), null_score)
             if end < start:
                 continue  # A window without context.
-            text = record.context[offsets[start - first][0] : offsets[end - first][1]]
+            text = _text(record.context, offsets[start - first][0], offsets[end - first][1])
             if score > best.get(feature.record, (float("-inf"), ""))[0]:
                 best[feature.record] = (score, text)
         answers = {}
@@ -155,14 +155,33 @@ def _span_label(
         return None
     if not record.answers:
         return (0, 0)
-    begin = record.answers[0].start
-    finish = begin + len(record.answers[0].text)
+    begin, finish = _visible_span(record.context, record.answers[0])
     if not offsets or offsets[0][0] > begin or offsets[-1][1] < finish:
         return (0, 0)
     # A subword may include the space before it, and a word may share its token with what follows.
     start = max(i for i, (low, _) in enumerate(offsets) if low <= begin)
     end = min(i for i, (_, high) in enumerate(offsets) if high >= finish)
     return (first + start, first + max(start, end))
+
+
+def _visible_span(context: str, answer: Answer) -> tuple[int, int]:
+    """Return where an answer begins and ends, less what no subword holds at its ends.
+
+    That is spaces and zero-width characters, which XLM-R's tokenizer takes for spaces. With them an
+    answer would reach into the next word, or past the end of its window.
+    """
+    begin, finish = answer.start, answer.start + len(answer.text)
+    seen = [i for i in range(begin, finish) if context[i].isprintable() and context[i] != " "]
+    return (seen[0], seen[-1] + 1) if seen else (begin, finish)
+
+
+def _text(context: str, begin: int, finish: int) -> str:
+    """Return a stretch of the context and the zero-width characters that its last word ends in."""
+    while finish < len(context) and not (
+        context[finish].isprintable() or context[finish].isspace()
+    ):
+        finish += 1
+    return context[begin:finish]
 
 
 def _best_spans(
