@@ -22,6 +22,8 @@ def average_trials(trials: pd.DataFrame) -> pd.DataFrame:
         over targets, as XTREME averages its tasks; the steps and times are sums; what differs
         between the targets otherwise is that of the first.
     """
+    if "run" in trials and trials["run"].nunique() > 1:
+        return pd.concat([average_trials(part) for _, part in trials.groupby("run")])
     complete = trials[(trials["state"] == "complete") & trials["score"].notna()]
     keys = ["sequence", "seed", *hyperparameter_columns(trials)]
     num_targets = trials["target"].nunique()

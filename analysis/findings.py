@@ -15,7 +15,8 @@ import pandas as pd
 
 from analysis.frames import Run
 from analysis.languages import language_scores
-from analysis.statistics import ALL_AT_ONCE, NO_INTERMEDIATE, cost_summary, leaderboard
+from analysis.observations import ALL_AT_ONCE, NO_INTERMEDIATE
+from analysis.statistics import cost_summary, leaderboard
 from analysis.wording import clean, duration, number, spell
 
 #: Rows of a leaderboard beside the references, and languages of a table, before it is cut.

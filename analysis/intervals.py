@@ -11,7 +11,7 @@ under the same seed is free of that luck.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,14 @@ class Estimate:
         mean: NaN without values.
         low, high: Ends of the interval; NaN with fewer than two values.
         num: Number of values (seeds, or pairs of the same seed).
+        p: Two-sided p-value of a mean of 0; NaN where there is no interval.
     """
 
     mean: float = _NAN
     low: float = _NAN
     high: float = _NAN
     num: int = 0
+    p: float = _NAN
 
 
 def pool_noise(scores: pd.DataFrame) -> PooledNoise:
@@ -138,8 +140,92 @@ def estimate_mean(values: Any, confidence: float, noise: Noise | None = None) ->
         return Estimate(mean=mean, num=1)
     if noise is None or noise.degrees == 0:
         noise = Noise(float(sample.std(ddof=1)), num - 1)
-    half = float(stats.t.ppf((1 + confidence) / 2, noise.degrees)) * noise.sd / math.sqrt(num)
-    return Estimate(mean, mean - half, mean + half, num)
+    return student(mean, noise.sd / math.sqrt(num), noise.degrees, confidence, num)
+
+
+def student(mean: float, error: float, degrees: float, confidence: float, num: int = 0) -> Estimate:
+    """Return the Student t interval and p-value of an estimate.
+
+    Args:
+        mean: The estimate.
+        error: Its standard error; not known if NaN.
+        degrees: Degrees of freedom of the standard error; without any there is no interval.
+        confidence: Coverage of the interval.
+        num: Noted in the result.
+    """
+    if math.isnan(mean) or math.isnan(error) or not degrees > 0:
+        return Estimate(mean=mean, num=num)
+    half = float(stats.t.ppf((1 + confidence) / 2, degrees)) * error
+    p = 2 * float(stats.t.sf(abs(mean) / error, degrees)) if error > 0 else float(mean == 0)
+    return Estimate(mean, mean - half, mean + half, num, p)
+
+
+def estimate_crossed(values: Any, confidence: float) -> Estimate:
+    """Estimate the mean of a table whose rows and columns are both samples.
+
+    Languages of a group and seeds, for instance: value[l, j] = mu + l + s[j] + e[l, j]. The
+    variance of the mean is ``(MS_rows + MS_columns - MS_rest) / n``, never taken to be less than
+    one of the first two alone gives, with Satterthwaite's degrees of freedom.
+
+    Args:
+        values: `rows x columns`, no NaN.
+        confidence: Coverage of the interval.
+
+    Returns:
+        The estimate; ``num`` is the number of rows. One column has no interval: what a seed does to
+        all rows alike cannot be seen. One row has Student's interval over its columns.
+
+    Source: Satterthwaite 1946, Biometrics Bulletin 2(6).
+    """
+    table = np.asarray(values, dtype=float)
+    num_rows, num_columns = table.shape
+    if num_columns < 2 or num_rows == 0:
+        return Estimate(mean=float(table.mean()) if table.size else _NAN, num=num_rows)
+    if num_rows == 1:
+        return replace(estimate_mean(table[0], confidence), num=1)
+    mean = float(table.mean())
+    rows, columns = table.mean(axis=1), table.mean(axis=0)
+    rest = table - rows[:, None] - columns[None, :] + mean
+    freedom = (num_rows - 1, num_columns - 1, (num_rows - 1) * (num_columns - 1))
+    ms_rows = num_columns * float(((rows - mean) ** 2).sum()) / freedom[0]
+    ms_columns = num_rows * float(((columns - mean) ** 2).sum()) / freedom[1]
+    ms_rest = float((rest**2).sum()) / freedom[2]
+    parts = max(
+        (
+            [(ms_rows, freedom[0]), (ms_columns, freedom[1]), (-ms_rest, freedom[2])],
+            [(ms_rows, freedom[0])],
+            [(ms_columns, freedom[1])],
+        ),
+        key=lambda terms: sum(square for square, _ in terms),
+    )
+    total = sum(square for square, _ in parts)
+    spread = sum(square**2 / degrees for square, degrees in parts)
+    degrees = total**2 / spread if spread else float(freedom[1])
+    return student(mean, math.sqrt(total / table.size), degrees, confidence, num_rows)
+
+
+def adjust_holm(p_values: Any) -> list[float]:
+    """Adjust p-values so that all of them hold together, whatever their dependence.
+
+    Args:
+        p_values: NaN are left as they are and do not count.
+
+    Returns:
+        Adjusted p-values in the same order.
+
+    Source: Holm 1979, Scandinavian Journal of Statistics 6(2).
+
+    >>> adjust_holm([0.01, 0.04, float("nan"), 0.03])
+    [0.03, 0.06, nan, 0.06]
+    """
+    values = np.asarray(p_values, dtype=float)
+    known = np.flatnonzero(~np.isnan(values))
+    adjusted = np.full(len(values), np.nan)
+    highest = 0.0
+    for rank, index in enumerate(known[np.argsort(values[known], kind="stable")]):
+        highest = max(highest, min(1.0, (len(known) - rank) * float(values[index])))
+        adjusted[index] = highest
+    return [float(value) for value in adjusted]
 
 
 def _indicators(codes: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import Run
-from analysis.statistics import leaderboard, seed_scores
+from analysis.observations import observations
+from analysis.statistics import leaderboard
 
 _COLUMNS = {
     "target": "str",
@@ -48,7 +49,8 @@ def language_scores(run: Run, target: str, sequence: str | None = None) -> pd.Da
         if ranked.empty:
             return pd.DataFrame(columns=list(_COLUMNS)).astype(_COLUMNS)
         sequence = str(ranked.iloc[0])
-    seeds = seed_scores(run.trials[run.trials["target"] == target])
+    found = observations(run, fresh_only=True, average=False)
+    seeds = found[found["target"] == target]
     last = _last_rung(run.scores[run.scores["headline"]])
     own = _means(last, seeds.loc[seeds["sequence"] == sequence, "trial_id"])
     none = _means(last, seeds.loc[seeds["sequence"] == "", "trial_id"])

@@ -1,7 +1,6 @@
 """Leaderboard, incumbents and cost of a run, as frames.
 
-Every function takes a ``Run`` or its ``trials`` frame and reads nothing else, so each number of a
-report can be traced to rows of a table.
+Every number of a report can be traced from here to rows of a table.
 """
 
 from __future__ import annotations
@@ -10,45 +9,48 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.average import AVERAGE, average_trials, hyperparameter_columns
-from analysis.frames import Run, empty_frame
+from analysis.columns import tidy
+from analysis.frames import Run
 from analysis.intervals import Estimate, PooledNoise, estimate_mean, pool_noise
-from spaces.errors import UnknownNameError
-from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR
-from spaces.tables import PHASES, STATES
+from analysis.observations import (
+    ALL_AT_ONCE,
+    NO_INTERMEDIATE,
+    Source,
+    by_target,
+    observations,
+)
+from spaces.tables import PHASES, STATES, Column
 
-#: Values of the leaderboard's ``baseline`` column.
-NO_INTERMEDIATE, ALL_AT_ONCE = "none", "all"
-
-_LEADERBOARD = {
-    "target": "str",
-    "rank": "int64",
-    "sequence": "str",
-    "num_stages": "int64",
-    "baseline": "str",
-    "num_seeds": "int64",
-    "confirmed": "bool",
-    "score": "float64",
-    "score_low": "float64",
-    "score_high": "float64",
-    "gain": "float64",
-    "gain_low": "float64",
-    "gain_high": "float64",
-    "gain_pairs": "int64",
-    "gain_over_all": "float64",
-    "gain_over_all_low": "float64",
-    "gain_over_all_high": "float64",
-    "gain_over_all_pairs": "int64",
-}
+LEADERBOARD = (
+    Column("target", "string", "", "Name of the target task, or `average`."),
+    Column("rank", "int64", "", "From 1; confirmed sequences first once any is confirmed."),
+    Column("sequence", "string", "", "Stage names joined by '>'; empty for no stage."),
+    Column("num_stages", "int64", "stages", "Length of the sequence."),
+    Column("baseline", "string", "", "none, all (all tasks at once), or empty: no reference."),
+    Column("num_seeds", "int64", "", "Seeds that the score is a mean over."),
+    Column("confirmed", "bool", "", "Whether it ran on two seeds or more."),
+    Column("score", "float64", "points", "Mean over seeds."),
+    Column("score_low", "float64", "points", "Lower end of its interval; NaN below two seeds."),
+    Column("score_high", "float64", "points", "Upper end."),
+    Column("gain", "float64", "points", "Mean difference to no intermediate task, by seed."),
+    Column("gain_low", "float64", "points", "Lower end of its interval; NaN below two pairs."),
+    Column("gain_high", "float64", "points", "Upper end."),
+    Column("gain_pairs", "int64", "", "Seeds that both have."),
+    Column("gain_over_all", "float64", "points", "The same against all tasks at once."),
+    Column("gain_over_all_low", "float64", "points", "Lower end of its interval."),
+    Column("gain_over_all_high", "float64", "points", "Upper end."),
+    Column("gain_over_all_pairs", "int64", "", "Seeds that both have."),
+)
 
 
 def leaderboard(
-    run: Run | pd.DataFrame,
+    source: Source,
     target: str | None = None,
     *,
     confidence: float = 0.95,
     pooled: bool = True,
     fresh_only: bool = True,
+    average: bool | None = None,
 ) -> pd.DataFrame:
     """Rank the sequences of each target by their mean score over seeds.
 
@@ -57,29 +59,21 @@ def leaderboard(
     highest mean. Trials without a score are left out.
 
     Args:
-        run: A run, or its ``trials`` frame.
+        source: A run, several, or a frame as in ``analysis.observations``.
         target: Only this target; all of them when ``None``.
         confidence: Coverage of the intervals.
         pooled: Estimate the noise from all repeated sequences of the target together, so that two
             or three seeds give usable intervals; otherwise from each sequence's seeds alone.
         fresh_only: Where a sequence was confirmed on two fresh seeds or more, count those alone:
             the seed it was selected by flatters it. Reference rows always use all their seeds.
+        average: Whether to rank on the average over targets too, before the targets; when
+            ``None``, if it is the study's objective.
 
     Returns:
-        One row per target and sequence, in order of ``target`` and ``rank``. A run whose objective
-        is the average begins with the rows of the target ``average`` (``analysis.average``):
-
-        - ``rank`` (from 1): by ``score``; once a target has confirmation trials, sequences with
-          two seeds or more come before those with one;
-        - ``sequence``, ``num_stages``, and ``baseline``: ``none`` for no intermediate task, ``all``
-          for all tasks at once, else empty;
-        - ``num_seeds`` and ``confirmed`` (two seeds or more);
-        - ``score`` (points): mean over seeds, with ``score_low`` and ``score_high``;
-        - ``gain`` (points): mean difference to no intermediate task over the seeds both have,
-          with ``gain_low``, ``gain_high`` and ``gain_pairs``, the number of those seeds;
-        - ``gain_over_all`` and so on: the same against all tasks at once.
-
-        Intervals are NaN below two seeds or pairs, gains are NaN without a pair.
+        One row per target and sequence, in order of ``target`` and ``rank``, with the columns of
+        ``LEADERBOARD``. Once a target has confirmation trials, sequences with two seeds or more
+        come before those with one. Intervals are NaN below two seeds or pairs, gains are NaN
+        without a pair.
 
     Raises:
         UnknownNameError: No trial has that target.
@@ -87,29 +81,24 @@ def leaderboard(
     The intervals are Student's t on scores, or on differences paired by seed
     (``analysis.intervals``). They are for one sequence at a time: among many sequences some
     interval will miss, and the best of many is flattered unless it was confirmed on fresh seeds.
+    ``analysis.comparisons`` accounts for that.
     """
-    trials = run.trials if isinstance(run, Run) else run
-    if isinstance(run, Run) and run.study.get("objective") == AVERAGE:
-        trials = pd.concat([average_trials(trials), trials], ignore_index=True)
-    targets = sorted(set(trials["target"]), key=lambda name: (name != AVERAGE, name))
-    if target is not None and target not in targets:
-        raise UnknownNameError("target", target, targets)
-    chosen = targets if target is None else [target]
+    found = observations(source, target, fresh_only=fresh_only, average=average)
     rows = [
-        row
-        for name in chosen
-        for row in _rank(trials[trials["target"] == name], confidence, pooled, fresh_only)
+        {**names, **row}
+        for names, part in by_target(found)
+        for row in _rank(part, confidence, pooled)
     ]
-    return pd.DataFrame(rows, columns=list(_LEADERBOARD)).astype(_LEADERBOARD)
+    return tidy(rows, LEADERBOARD)
 
 
-def incumbent(run: Run | pd.DataFrame) -> pd.DataFrame:
+def incumbent(source: Source) -> pd.DataFrame:
     """Return the best sequence of each target so far: the leaderboard's first ranks.
 
     Returns:
         The columns of ``leaderboard``, one row per target with a complete trial.
     """
-    board = leaderboard(run)
+    board = leaderboard(source)
     return board[board["rank"] == 1].reset_index(drop=True)
 
 
@@ -129,85 +118,31 @@ def cost_summary(run: Run | pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict({**rows, "all": _cost(trials)}, orient="index")
 
 
-def all_at_once(trials: pd.DataFrame) -> str | None:
-    """Return the sequence that trains every task in one mixture, if it was run.
-
-    Args:
-        trials: Trials of one target. The search may try mixtures too, so baselines go first and
-            then the mixture of most tasks.
-    """
-    names = trials["sequence"]
-    mixtures = trials[
-        names.str.contains(TASK_SEPARATOR, regex=False)
-        & ~names.str.contains(STAGE_SEPARATOR, regex=False)
-    ]
-    if (mixtures["phase"] == "baseline").any():
-        mixtures = mixtures[mixtures["phase"] == "baseline"]
-    candidates = sorted(set(mixtures["sequence"]))
-    return max(candidates, key=lambda name: name.count(TASK_SEPARATOR), default=None)
-
-
-def seed_scores(trials: pd.DataFrame, *, fresh_only: bool = True) -> pd.DataFrame:
-    """Reduce the complete trials of one target to one score per sequence and seed.
-
-    Args:
-        trials: Trials of one target.
-        fresh_only: As in ``leaderboard``.
-
-    Returns:
-        ``sequence``, ``seed``, ``score`` (points), ``trial_id`` (of the latest, if repeated).
-    """
-    complete = trials[(trials["state"] == "complete") & trials["score"].notna()]
-    references = {"", all_at_once(trials)}
-    hyperparameters = hyperparameter_columns(trials)
-    kept = []
-    for name, group in complete.groupby("sequence", sort=True):
-        setting = _best_setting(group, hyperparameters)
-        fresh = setting[setting["phase"] == "confirm"]
-        if fresh_only and name not in references and fresh["seed"].nunique() >= 2:
-            setting = fresh
-        kept.append(setting)
-    if not kept:
-        return empty_frame("trials")[["sequence", "seed", "score", "trial_id"]]
-    return (
-        pd.concat(kept)
-        .groupby(["sequence", "seed"], as_index=False, sort=True)
-        .agg({"score": "mean", "trial_id": "last"})
-    )
-
-
-def _best_setting(group: pd.DataFrame, hyperparameters: list[str]) -> pd.DataFrame:
-    if not hyperparameters:
-        return group
-    settings = [part for _, part in group.groupby(hyperparameters, dropna=False, sort=True)]
-    return max(settings, key=lambda part: (part["seed"].nunique(), part["score"].mean()))
-
-
-def _rank(
-    trials: pd.DataFrame, confidence: float, pooled: bool, fresh_only: bool
-) -> list[dict[str, Any]]:
-    scores = seed_scores(trials, fresh_only=fresh_only)
+def _rank(scores: pd.DataFrame, confidence: float, pooled: bool) -> list[dict[str, Any]]:
     by_sequence = {
         str(name): group.set_index("seed")["score"] for name, group in scores.groupby("sequence")
     }
     noise = pool_noise(scores) if pooled else PooledNoise()
-    everything = all_at_once(trials)
-    confirming = (trials["phase"] == "confirm").any()
-    stages = trials.drop_duplicates("sequence").set_index("sequence")["num_stages"]
+    about = scores.drop_duplicates("sequence").set_index("sequence")
+    references = {
+        kind: next(iter(about.index[about["baseline"] == kind]), None)
+        for kind in (NO_INTERMEDIATE, ALL_AT_ONCE)
+    }
+    confirming = (scores["phase"] == "confirm").any()
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, values in by_sequence.items():
         own = estimate_mean(values, confidence, noise.score if pooled else None)
         row = {
-            "target": trials["target"].iloc[0],
             "sequence": name,
-            "num_stages": stages[name],
-            "baseline": {"": NO_INTERMEDIATE, everything: ALL_AT_ONCE}.get(name, ""),
+            "num_stages": about.at[name, "num_stages"],
+            "baseline": about.at[name, "baseline"],
             "num_seeds": own.num,
             "confirmed": own.num >= 2,
             **_columns("score", own),
         }
-        for prefix, reference in (("gain", ""), ("gain_over_all", everything)):
+        for prefix, kind in (("gain", NO_INTERMEDIATE), ("gain_over_all", ALL_AT_ONCE)):
+            reference = references[kind]
             paired = _paired(values, by_sequence.get(reference) if reference is not None else None)
             gain = estimate_mean(paired, confidence, noise.difference if pooled else None)
             if name == reference:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from analysis.statistics import ALL_AT_ONCE
+from analysis.observations import ALL_AT_ONCE
 from spaces.sequences import STAGE_SEPARATOR
 
 

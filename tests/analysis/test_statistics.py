@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.intervals import estimate_mean, pool_noise
-from analysis.statistics import all_at_once, cost_summary, incumbent, leaderboard, seed_scores
+from analysis.observations import all_at_once, observations
+from analysis.statistics import cost_summary, incumbent, leaderboard
 from spaces.errors import UnknownNameError
 from tests.analysis.runs import frame
 
@@ -112,7 +113,7 @@ def test_one_hyperparameter_setting_stands_for_a_sequence():
         {"sequence": "b", "seed": 0, "score": 10, "hp.target.learning_rate": 1.0},
         {"sequence": "b", "seed": 0, "score": 20, "hp.target.learning_rate": float("nan")},
     ]
-    scores = seed_scores(frame("trials", rows)).set_index(["sequence", "seed"])["score"]
+    scores = observations(frame("trials", rows)).set_index(["sequence", "seed"])["score"]
     assert scores.to_dict() == {("a", 0): 60, ("a", 1): 62, ("b", 0): 20}
 
 
