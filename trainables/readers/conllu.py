@@ -1,203 +1,144 @@
-"""CoNLL-U, the format of Universal Dependencies (https://universaldependencies.org/format.html).
-
-The tag of a word can be its universal part of speech, its full bundle of morphological features,
-one feature, or part of speech and bundle together.
-"""
+"""CoNLL-U, the format of Universal Dependencies (https://universaldependencies.org/format.html)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from spaces.errors import UnknownNameError
-from trainables.readers.base import ReadContext, check_label, malformed, shorten
+from trainables.readers.base import ReadContext, malformed, shorten
 from trainables.readers.lines import read_lines
-from trainables.records import TaggingRecord
 
 NUM_COLUMNS = 10
+#: What stands for a form that a treebank may not publish.
+WITHHELD = "_"
 _ID = re.compile(r"[1-9][0-9]{0,5}|0")
 _RANGE = re.compile(r"([1-9][0-9]{0,5})-([1-9][0-9]{0,5})")
 _EMPTY_NODE = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}")
 
-#: Which word of a fused token gives it its tag when several stand equally high in the tree
-#: (XTREME's conversion; its order for languages without one of their own).
-FUSED_PRECEDENCE = tuple(
-    "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X SYM PUNCT _".split()  # noqa: SIM905
-)
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Word:
-    """One syntactic word."""
+    """One syntactic word.
+
+    Attributes:
+        form: As it is written.
+        lemma: Its dictionary form.
+        upos: Its universal part of speech.
+        feats: Its morphological features, ``Name=Value`` joined by ``|``, or ``_``.
+        head: The word it depends on, from 1; 0 for a root.
+        space_after: Whether a space follows in the text.
+    """
 
     form: str
+    lemma: str
     upos: str
     feats: str
     head: int
+    space_after: bool = True
 
 
-def _upos(word: Word) -> str:
-    return word.upos
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A multi-word token: words ``first`` to ``last``, from 1, written as ``form``."""
+
+    first: int
+    last: int
+    form: str
+    space_after: bool = True
 
 
-def _bundle(word: Word) -> str:
-    return word.feats
+@dataclass(slots=True)
+class Sentence:
+    """One sentence.
 
-
-def _upos_and_bundle(word: Word) -> str:
-    return word.upos if word.feats == "_" else f"{word.upos}|{word.feats}"
-
-
-TAGS: dict[str, Callable[[Word], str]] = {
-    "upos": _upos,
-    "feats": _bundle,
-    "upos+feats": _upos_and_bundle,
-}
-
-
-def read_conllu(context: ReadContext) -> Iterator[TaggingRecord]:
-    """Read sentences; the id is ``sent_id`` where there is one.
-
-    Options: ``tag`` (``upos``, ``feats``, ``upos+feats``, or ``feature:Case`` for one feature,
-    ``_`` where a word lacks it), ``multiword`` (``split``: the syntactic words; ``fuse``: the
-    surface tokens, tagged as their highest word in the tree, as in XTREME's udpos), ``label_map``.
-
-    Raises:
-        DataError: A line that is not CoNLL-U, ids out of order, or an unknown tag.
+    Attributes:
+        sent_id: Its ``sent_id``, empty where it has none.
+        text: Its ``text``, empty where it has none.
+        line: Line of its first word.
+        words: Its syntactic words, word 1 first.
+        ranges: Its multi-word tokens, in order.
     """
-    context.check_options("tag", "multiword", "label_map")
-    tag_of = _tagger(context.option("tag", "upos"))
-    multiword = context.option("multiword", "split")
-    if multiword not in ("split", "fuse"):
-        raise UnknownNameError("multiword option", multiword, ("split", "fuse"))
-    path = context.path
-    for index, (number, sent_id, words, ranges) in enumerate(read_sentences(path)):
-        chosen = words if multiword == "split" else fuse(words, ranges)
-        tags = None
-        if context.labelled:
-            tags = tuple(check_label(tag_of(word), context, path, number) for word in chosen)
-        yield TaggingRecord(sent_id or str(index), tuple(word.form for word in chosen), tags)
+
+    sent_id: str = ""
+    text: str = ""
+    line: int = 0
+    words: list[Word] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether its text is not published: at most one of its forms is there.
+
+        The bound is that of XTREME's preparation of udpos.
+        """
+        num_withheld = sum(word.form == WITHHELD for word in self.words)
+        return num_withheld > 0 and num_withheld >= len(self.words) - 1
 
 
-def _tagger(name: str) -> Callable[[Word], str]:
-    if name.startswith("feature:"):
-        wanted = name.removeprefix("feature:") + "="
-
-        def feature(word: Word) -> str:
-            values = (pair for pair in word.feats.split("|") if pair.startswith(wanted))
-            return next(values, wanted + "_").removeprefix(wanted)
-
-        return feature
-    try:
-        return TAGS[name]
-    except KeyError:
-        raise UnknownNameError("CoNLL-U tag", name, [*TAGS, "feature:Case"]) from None
-
-
-Sentence = tuple[int, str, list[Word], list[tuple[int, int, str]]]
-
-
-def read_sentences(path: Path) -> Iterator[Sentence]:
-    """Yield (first line, sent_id or "", words, multi-word ranges as first, last, form).
+def read_sentences(context: ReadContext) -> Iterator[Sentence]:
+    """Yield the sentences of a file; those whose text is withheld are left out and counted.
 
     Empty nodes of the enhanced representation are no tokens and are passed over.
 
     Raises:
-        DataError: A line that is not CoNLL-U, or word ids that do not count up from 1.
+        DataError: A line that is not CoNLL-U, word ids that do not count up from 1, or a sentence
+            without words.
     """
-    sent_id, begins = "", 0
-    words: list[Word] = []
-    ranges: list[tuple[int, int, str]] = []
+    path = context.path
+    sentence = Sentence()
     for number, line in read_lines(path):
         if not line.strip():
-            if words:
-                yield _finish(path, begins, sent_id, words, ranges)
-            sent_id, words, ranges = "", [], []
-            continue
-        if line.startswith("#"):
+            if sentence.line:
+                yield from _finish(path, sentence, context)
+            sentence = Sentence()
+        elif line.startswith("#"):
             key, _, value = line[1:].partition("=")
             if key.strip() == "sent_id":
-                sent_id = value.strip()
-            continue
-        if not words and not ranges:
-            begins = number
-        columns = line.split("\t")
-        if len(columns) != NUM_COLUMNS:
-            raise malformed(path, number, f"{len(columns)} columns", f"{NUM_COLUMNS} columns")
-        _add(path, number, columns, words, ranges)
-    if words:
-        yield _finish(path, begins, sent_id, words, ranges)
+                sentence.sent_id = value.strip()
+            elif key.strip() == "text":
+                sentence.text = value.strip()
+        else:
+            sentence.line = sentence.line or number
+            _add(path, number, line.split("\t"), sentence)
+    if sentence.line:
+        yield from _finish(path, sentence, context)
 
 
-def _add(
-    path: Path,
-    number: int,
-    columns: list[str],
-    words: list[Word],
-    ranges: list[tuple[int, int, str]],
-) -> None:
-    identifier, form = columns[0], columns[1]
+def _add(path: Path, number: int, columns: list[str], sentence: Sentence) -> None:
+    if len(columns) != NUM_COLUMNS:
+        raise malformed(path, number, f"{len(columns)} columns", f"{NUM_COLUMNS} columns")
+    identifier, form, lemma, upos, _, feats, head, _, _, misc = columns
     if _EMPTY_NODE.fullmatch(identifier):
         return
+    following = str(len(sentence.words) + 1)
+    space_after = "SpaceAfter=No" not in misc.split("|")
     span = _RANGE.fullmatch(identifier)
     if span:
         first, last = int(span[1]), int(span[2])
-        if first != len(words) + 1 or last < first:
-            raise malformed(path, number, f"the range {identifier}", f"one from {len(words) + 1}")
-        ranges.append((first, last, form))
+        taken = sentence.ranges[-1].last if sentence.ranges else 0
+        if span[1] != following or last < first or first <= taken:
+            found = f"the range {identifier}"
+            raise malformed(path, number, found, f"one from {max(int(following), taken + 1)}")
+        sentence.ranges.append(Range(first, last, form, space_after))
         return
-    if identifier != str(len(words) + 1):
-        raise malformed(path, number, f"the id {shorten(identifier)}", str(len(words) + 1))
-    head = columns[6]
+    if identifier != following:
+        raise malformed(path, number, f"the id {shorten(identifier)}", following)
     if head != "_" and not _ID.fullmatch(head):
         raise malformed(path, number, f"the head {shorten(head)}", "a word id, 0 or _")
-    words.append(Word(form, columns[3], columns[5], 0 if head == "_" else int(head)))
+    position = 0 if head == "_" else int(head)
+    sentence.words.append(Word(form, lemma, upos, feats, position, space_after))
 
 
-def _finish(
-    path: Path,
-    begins: int,
-    sent_id: str,
-    words: list[Word],
-    ranges: list[tuple[int, int, str]],
-) -> Sentence:
-    if ranges and ranges[-1][1] > len(words):
-        first, last, _ = ranges[-1]
-        raise malformed(path, begins, f"{len(words)} words", f"the range {first}-{last} to be full")
-    return begins, sent_id, words, ranges
-
-
-def fuse(words: list[Word], ranges: list[tuple[int, int, str]]) -> list[Word]:
-    """Replace the words of each multi-word token by the token, tagged as its highest word.
-
-    Args:
-        words: The syntactic words, word 1 first.
-        ranges: Multi-word tokens as (first id, last id, form), in order.
-    """
-    fused: list[Word] = []
-    position = 1
-    for first, last, form in ranges:
-        if first < position:  # overlapping ranges: the earlier one already took these words
-            continue
-        fused += words[position - 1 : first - 1]
-        span = range(first, last + 1)
-        top = min(span, key=lambda i: (_depth(words, i), _rank(words[i - 1].upos), i))
-        best = words[top - 1]
-        fused.append(Word(form, best.upos, best.feats, best.head))
-        position = last + 1
-    return fused + words[position - 1 :]
-
-
-def _depth(words: list[Word], position: int) -> int:
-    """Number of words above; a cycle (malformed trees exist) counts as deepest."""
-    depth = 0
-    while 0 < position <= len(words) and depth <= len(words):
-        position = words[position - 1].head
-        depth += 1
-    return depth
-
-
-def _rank(upos: str) -> int:
-    return FUSED_PRECEDENCE.index(upos) if upos in FUSED_PRECEDENCE else len(FUSED_PRECEDENCE)
+def _finish(path: Path, sentence: Sentence, context: ReadContext) -> Iterator[Sentence]:
+    num_words = len(sentence.words)
+    if sentence.ranges and sentence.ranges[-1].last > num_words:
+        span = f"{sentence.ranges[-1].first}-{sentence.ranges[-1].last}"
+        raise malformed(path, sentence.line, f"{num_words} words", f"the range {span} to be full")
+    if num_words == 0:
+        raise malformed(path, sentence.line, "a sentence without words", "at least one")
+    if sentence.is_withheld:
+        context.skip("the treebank withholds the text")
+    else:
+        yield sentence

@@ -14,6 +14,7 @@ from trainables.records import ClassificationRecord
 NO_MAJORITY = "-"
 NO_GOLD = "no gold label"
 MALFORMED = "a row of too few or too many columns"
+UNKNOWN_LABEL = "a row without a known label"
 
 
 def read_tsv(context: ReadContext) -> Iterator[ClassificationRecord]:
@@ -46,7 +47,7 @@ def read_tsv(context: ReadContext) -> Iterator[ClassificationRecord]:
             try:
                 name = check_label(row[label].strip(), context, path, number)
             except DataError as error:
-                budget.spend(error)
+                budget.spend(error, UNKNOWN_LABEL)
                 continue
         yield ClassificationRecord(str(index), row[text], row[pair] if pair >= 0 else None, name)
 
@@ -100,11 +101,11 @@ class _Budget:
         self._context = context
         self._left = context.option("max_malformed", 0)
 
-    def spend(self, error: DataError) -> None:
+    def spend(self, error: DataError, reason: str = MALFORMED) -> None:
         if self._left <= 0:
             raise error
         self._left -= 1
-        self._context.skip(MALFORMED)
+        self._context.skip(reason)
 
 
 def read_jsonl(context: ReadContext) -> Iterator[ClassificationRecord]:

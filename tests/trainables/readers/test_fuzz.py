@@ -14,14 +14,24 @@ from hypothesis import strategies as st
 
 from spaces.errors import DataError
 from trainables.readers import READERS, ReadContext
+from trainables.readers.fields import Row
+from trainables.readers.rows import ROW_CONVERTERS
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
-    "tsv_pairs": [{}, {"quoting": True}],
+    "tsv_pairs": [
+        {},
+        {"quoting": True},
+        {"text": 2, "text_pair": 0, "label": 3, "max_malformed": 1},
+    ],
     "table_pairs": [{}, {"label": "-1", "max_malformed": 2}],
     "jsonl_pairs": [{}],
     "token_tags": [{}, {"prefix": True}, {"separator": " ", "tag": -1}],
-    "conllu": [{"multiword": "fuse"}, {"tag": "feature:Case"}],
-    "squad": [{}],
+    "conllu": [{"multiword": "fuse", "squeeze": True}, {"tag": "feature:Case"}],
+    "conllu_text": [{}],
+    "supertags": [{}, {"tag_map": {"O": "N"}}],
+    "ccg_columns": [{}],
+    "ccgbank": [{}],
+    "squad": [{}, {"unanswerable": True}, {"misplaced": "skip"}],
     "choices_jsonl": [
         {"dataset": name} for name in ("hellaswag", "cosmosqa", "commonsenseqa", "siqa", "copa")
     ],
@@ -31,10 +41,23 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "sorted_text": [{}],
     "bucc": [{}],
     "lareqa": [{}],
+    "squad_sentences": [{}],
+    "mewslix": [{}, {"mixed": True}],
+    "mewslix_pairs": [{}],
     "plain_text": [{}],
     "bible_xml": [{}],
 }
-NUM_FILES = {"aligned_text": 2, "sorted_text": 3, "bucc": 3, "lareqa": 2}
+#: How many files a reader takes; where it takes more or fewer, both are tried.
+NUM_FILES = {
+    "aligned_text": (2,),
+    "sorted_text": (2, 3),
+    "bucc": (2, 3),
+    "lareqa": (2,),
+    "mewslix": (2,),
+    "choices_jsonl": (1, 2),
+    "supertags": (1, 2),
+    "ccgbank": (1, 2),
+}
 CASES = [(name, options) for name, several in OPTIONS.items() for options in several]
 
 #: Pieces of the formats, so that the fuzz gets past the first check.
@@ -45,6 +68,7 @@ PIECES = st.sampled_from(
         *("sentence1\tsentence2\tlabel\n", "1\tx\tx\tX\t_\t_\t0\t_\t_\t_\n"),
         *("<x>", "</x>", '<seg type="verse">', "</seg>", "<!DOCTYPE x>", "&amp;", "&e;"),
         "id,context,question,answer0,answer1,answer2,answer3,label\n",
+        *("ID=a\n", "(<L N/N DT DT the N_1/N>) ", "SpaceAfter=No", "# text = x\n", "{", "}", "[1]"),
     ]
 )
 KEYS = (
@@ -52,6 +76,9 @@ KEYS = (
     *("is_impossible", "sentence_breaks", "choices", "label", "stem", "answerKey", "endings"),
     *("ctx", "ind", "answerA", "answerB", "answerC", "correct", "premise", "choice1", "choice2"),
     *("sentence1", "sentence2", "idx", "answer0", "answer1", "answer2", "answer3"),
+    *("mentions", "mention", "mention_span", "contextual_mention", "entity", "entity_id", "start"),
+    *("end", "language", "sentence_spans", "description", "example_id", "premise", "hypothesis"),
+    *("tokens", "tags", "source_sentence", "target_sentence"),
 )
 SCALARS = st.none() | st.booleans() | st.integers(-3, 5) | st.text(max_size=4) | st.floats()
 JSON = st.recursive(
@@ -72,6 +99,18 @@ SQUAD = (
     b'{"data": [{"paragraphs": [{"context": "Das Haus", "sentence_breaks": [[0, 3], [4, 8]], "qas":'
     b' [{"id": "q", "question": "?", "answers": [{"text": "Haus", "answer_start": 4}]}]}]}]}'
 )
+PASSAGE = b'{"language": "de", "text": "Das Haus", "sentence_spans": [{"start": 0, "end": 8}]}'
+MENTION = (
+    b'{"example_id": "e", "entity_id": "Q1",'
+    b' "mention_span": {"start": 4, "end": 8, "text": "Haus"}}'
+)
+ENTITY = b'{"entity_id": "Q1", "description": "Haus", "sentence_spans": [{"start": 0, "end": 4}]}'
+MENTIONS = b'{"context": %b, "mentions": [%b]}\n' % (PASSAGE, MENTION)
+PAIRS = b'{"contextual_mention": {"context": %b, "mention": %b}, "entity": %b}\n' % (
+    PASSAGE,
+    MENTION,
+    ENTITY,
+)
 VALID = [
     SQUAD,
     b"a\tb\tneutral\n",
@@ -88,6 +127,12 @@ VALID = [
     b'id,context,question,answer0,answer1,answer2,answer3,label\nx,"a\nb",?,1,2,3,4,3\n',
     b"Roofs: A man\n3\na\nb\nc\nd\n",
     b'<cesDoc><seg id="x" type="verse">Ja &amp; nein</seg></cesDoc>',
+    b"He ran .\tNP N/N .\nGo\tS\n",
+    b"He PRP PRP NP NP_1\nran VBD VBD N\n\nGo VB VB S\n",
+    b"ID=wsj_0001.1 PARSER=GOLD NUMPARSE=1\n(<T S 0 1> (<L N NN NN ran N_1>) )\n",
+    MENTIONS,
+    ENTITY,
+    PAIRS,
 ]
 
 
@@ -103,6 +148,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 @settings(max_examples=60, deadline=None)
 @given(
     contents=st.lists(CONTENT | damaged(), min_size=3, max_size=3),
+    fewer=st.booleans(),
     labelled=st.booleans(),
     labels=st.sampled_from([(), ("entailment", "NOUN")]),
 )
@@ -110,12 +156,14 @@ def test_only_data_errors(
     name: str,
     options: dict[str, Any],
     contents: list[bytes],
+    fewer: bool,
     labelled: bool,
     labels: tuple[str, ...],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for index, content in enumerate(contents[: NUM_FILES.get(name, 1)]):
+        num_files = NUM_FILES.get(name, (1,))[0 if fewer else -1]
+        for index, content in enumerate(contents[:num_files]):
             paths.append(Path(folder) / f"file{index}")
             paths[-1].write_bytes(content)
         context = ReadContext(tuple(paths), "train", "de", labels, labelled, options)
@@ -124,5 +172,41 @@ def test_only_data_errors(
                 assert record.id.encode("utf-8") is not None
 
 
+ROW_OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "pairs": [{}, {"text": "premise", "text_pair": "hypothesis"}],
+    "tagging": [{}, {"names": ["O", "NOUN"]}],
+    "squad": [{}, {"unanswerable": True}, {"misplaced": "skip"}],
+    "aligned_text": [{}],
+    "choices": OPTIONS["choices_jsonl"],
+}
+ROW_CASES = [(name, options) for name, several in ROW_OPTIONS.items() for options in several]
+ROWS = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=8) | st.builds(
+    lambda texts, starts, more: (
+        {"id": "q", "question": "?", "context": "Das Haus", "tokens": texts, "tags": starts}
+        | {"answers": {"text": texts, "answer_start": starts}, "label": starts, "premise": "a"}
+        | more
+    ),
+    st.lists(st.sampled_from(["Haus", "Das", ""]), max_size=2),
+    st.lists(SCALARS | st.just(4), max_size=2),
+    st.dictionaries(st.sampled_from(KEYS), JSON, max_size=3),
+)
+
+
+@pytest.mark.parametrize(("name", "options"), ROW_CASES, ids=str)
+@settings(max_examples=60, deadline=None)
+@given(
+    values=ROWS, split=st.sampled_from(["train", "test"]), labels=st.sampled_from([(), ("NOUN",)])
+)
+def test_only_data_errors_in_rows_of_the_hub(
+    name: str, options: dict[str, Any], values: dict[str, Any], split: Any, labels: tuple[str, ...]
+) -> None:
+    path = Path("owner/name")
+    context = ReadContext((path,), split, "de", labels, True, options)
+    with contextlib.suppress(DataError):
+        found = ROW_CONVERTERS[name](Row(values, path, "row 1"), context, 0)
+        assert len(found) + context.skipped.total() >= 1
+
+
 def test_every_reader_is_fuzzed() -> None:
     assert set(OPTIONS) == set(READERS)
+    assert set(ROW_OPTIONS) == set(ROW_CONVERTERS)
