@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from search.simulation.costs import CostModel, FaultModel
-from search.simulation.engine import Simulation, simulate
+from search.simulation.costs import CostModel, Fault, FaultModel
+from search.simulation.engine import SimulatedTrainable, Simulation, simulate
 from search.simulation.incumbents import Incumbent
+from search.simulation.report import render_simulation, write_run
 from search.simulation.result import SimulationResult
+from search.simulation.seeds import simulate_seeds
 
-__all__ = ["CostModel", "FaultModel", "Incumbent", "Simulation", "SimulationResult", "simulate"]
+__all__ = [
+    "CostModel",
+    "Fault",
+    "FaultModel",
+    "Incumbent",
+    "SimulatedTrainable",
+    "Simulation",
+    "SimulationResult",
+    "render_simulation",
+    "simulate",
+    "simulate_seeds",
+    "write_run",
+]

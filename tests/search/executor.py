@@ -97,11 +97,15 @@ class Executor:
             if not running:
                 return True
             self._check_hands([coordinator.progress(number) for number in running])
-            number = running[self.pick(len(running))]
+            number = self.choose(running)
             action = self._report(coordinator, number)
             if action != "continue":
                 running.remove(number)
         return False
+
+    def choose(self, running: list[int]) -> int:
+        """Return which of the running trials reports next."""
+        return running[self.pick(len(running))]
 
     def _check_hands(self, running: list[Progress]) -> None:
         wanted = [progress.next_stage for progress in running if progress.next_stage]

@@ -67,8 +67,10 @@ class TabularPlanner(Planner):
             seeds += [study.seed + 1 + k for k in range(confirm.seeds)]
         recorded = dict.fromkeys(self.recorded_seed(seed) for seed in seeds)
         budgets = {t.name: self._budgets(t.name) for t in study.targets}
+        # The single tasks are baselines even where every sequence of the space is empty.
+        longest = max(length, 1) if search.baselines else length
         texts = itertools.chain.from_iterable(
-            map(STAGE_SEPARATOR.join, itertools.permutations(tasks, k)) for k in range(length + 1)
+            map(STAGE_SEPARATOR.join, itertools.permutations(tasks, k)) for k in range(longest + 1)
         )
         if (search.baselines or confirm.top) and len(tasks) > 1:
             texts = itertools.chain(texts, (str(Stage(tasks)),))
