@@ -1,0 +1,102 @@
+"""The measures by name: what each compares, what it needs, what it costs, and its paper. No torch.
+
+Every measure is a similarity: higher means more alike, or a better start for the target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from spaces.errors import UnknownNameError
+
+Kind = Literal["source_target", "source_source"]
+#: Training examples; base model or its tokenizer; language codes; the sets a target is selected on.
+Reads = Literal["examples", "model", "languages", "evaluation"]
+
+#: What a measure may compare, in the order of its output.
+KINDS: tuple[Kind, ...] = ("source_target", "source_source")
+_HOME = "trainables.similarity"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure.
+
+    Attributes:
+        name: Its name in frames and on the command line.
+        version: Raised by hand when the same inputs would give another value.
+        compute: ``module:function`` of what computes it; see ``trainables.similarity.bench``.
+        paper: Where it is from.
+        description: One line for listings.
+        cost: Passes through the encoder; N is ``num_examples``.
+        kinds: What it compares.
+        symmetric: Whether (a, b) and (b, a) have one value.
+        reads: What decides the value, besides the two tasks' definitions.
+        checkpoints: Whose stages it takes from the stage store.
+        settings: Names of the ``SimilaritySettings`` that decide the value.
+    """
+
+    name: str
+    version: int
+    compute: str
+    paper: str
+    description: str
+    cost: str
+    kinds: tuple[Kind, ...] = KINDS
+    symmetric: bool = True
+    reads: tuple[Reads, ...] = ("examples", "model")
+    checkpoints: Literal["none", "source", "both"] = "none"
+    settings: tuple[str, ...] = ("num_examples", "seed")
+
+
+MEASURES: dict[str, Measure] = {
+    "text_embedding": Measure(
+        name="text_embedding",
+        version=1,
+        compute=f"{_HOME}.text_embedding:text_embedding",
+        paper="TextEmb: Vu et al. 2020, arXiv:2005.00770",
+        description="cosine of the tasks' mean encoder states",
+        cost="N forward passes a task",
+    ),
+    "vocabulary_overlap": Measure(
+        name="vocabulary_overlap",
+        version=1,
+        compute=f"{_HOME}.overlap:vocabulary_overlap",
+        paper="term distributions: Ruder and Plank 2017, arXiv:1707.05246",
+        description="weighted Jaccard index of the words of the training texts",
+        cost="no pass",
+        reads=("examples",),
+    ),
+    "subword_overlap": Measure(
+        name="subword_overlap",
+        version=1,
+        compute=f"{_HOME}.overlap:subword_overlap",
+        paper="Pires et al. 2019, arXiv:1906.01502",
+        description="weighted Jaccard index of the subwords of the training texts",
+        cost="no pass",
+    ),
+    "typological_distance": Measure(
+        name="typological_distance",
+        version=1,
+        compute=f"{_HOME}.typology:typological_similarity",
+        paper="after Littell et al. 2017 (URIEL), aclanthology.org/E17-2002",
+        description="agreement of the languages in family, genus, morphology and script",
+        cost="no pass",
+        reads=("languages",),
+        settings=(),
+    ),
+}
+
+
+def choose_measures(names: Sequence[str]) -> tuple[Measure, ...]:
+    """Return the measures of these names, all of them where none is named.
+
+    Raises:
+        UnknownNameError: There is no such measure.
+    """
+    for name in names:
+        if name not in MEASURES:
+            raise UnknownNameError("measure", name, MEASURES, "--measures")
+    return tuple(m for name, m in MEASURES.items() if not names or name in names)
