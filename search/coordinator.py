@@ -273,7 +273,7 @@ class Coordinator:
         return None
 
     def _accept(self, suggestion: Suggestion) -> list[Progress]:
-        """Take in the trials of one suggestion; none if it repeats an earlier one."""
+        """Take in the trials of one suggestion; one that repeats a paused trial resumes it."""
         sequence = decode_sequence(suggestion.parameters)
         values = {
             name: suggestion.parameters[name]
@@ -289,9 +289,18 @@ class Coordinator:
         ]
         repeated = self._roster.find(proposals[0].key)
         if repeated is not None:
+            # A sampler that asks for a paused trial again wants it to go on, whatever its rank.
+            resumed = [
+                member
+                for member in self._roster.competing_as(repeated.entity)
+                if member.record.status == "paused"
+            ]
+            if resumed:
+                self._promote(resumed)
+            elif repeated.is_final:
+                self._num_repeats += 1
             self._ledger.repeat(suggestion.number, repeated)
-            self._num_repeats += 1
-            return []
+            return resumed
         self._num_repeats = 0
         first = self._adopt(self._ledger.accept(suggestion.number, proposals[0]))
         return [first, *self._add(proposals[1:])]

@@ -123,7 +123,12 @@ class Ledger:
         return TrialRecord(number=number, proposal=proposal)
 
     def repeat(self, number: int, original: TrialRecord) -> None:
-        """Answer a suggested trial that repeats an earlier one from the record."""
+        """Answer a suggested trial that repeats an earlier one from the record.
+
+        Whether the earlier one was settled by then is noted with it: only such a suggestion is in
+        vain.
+        """
+        self._note(number, "in_vain", original.is_final)
         self._note(number, "repeats", original.number)
         if original.status == "complete" and math.isfinite(original.score):
             self.optuna.tell(number, original.score)
@@ -215,7 +220,7 @@ class Ledger:
                 if is_open:
                     self._make_up(trial, record)
             elif "repeats" in trial.user_attrs:
-                num_repeats += 1
+                num_repeats += trial.user_attrs["in_vain"]
                 if is_open:
                     unanswered[trial.number] = trial.user_attrs["repeats"]
             elif is_open:

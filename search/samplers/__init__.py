@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import optuna
 
-from search.samplers.surrogate import SurrogateSampler
+from search.samplers.sequence import SurrogateSampler
 from search.samplers.tpe import RepeatableTPESampler
 from search.samplers.uniform import UniformSampler
 from spaces.errors import UnknownNameError

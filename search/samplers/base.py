@@ -13,11 +13,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.encoding import encode_sequence, search_space
+from search.samplers.history import Candidate
 from spaces.sequences import Sequence
 from spaces.study import Study
-
-#: (text form of the sequence, target); the target is empty if the objective is the average.
-Candidate = tuple[str, str]
 
 #: A larger space is not looked at whole: so many sequences are drawn from it at a time.
 MAX_CANDIDATES = 2_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import optuna
 
-from search.samplers.base import Candidate, SequenceSampler
+from search.samplers.base import SequenceSampler
+from search.samplers.history import Candidate
 from spaces.sequences import Sequence
 
 #: Draws before the sequences that are left are listed.

@@ -7,14 +7,20 @@ from typing import Any
 import optuna
 import pytest
 
-from search.coordinator import Coordinator
+from search.coordinator import MAX_REPEATS, Coordinator
+from search.ledger import Ledger
+from search.samplers.base import SequenceSampler
+from spaces.sequences import Sequence
 from spaces.study import Study
 from tests.search.executor import (
+    RUN,
     Executor,
     make_coordinator,
+    make_planner,
     make_study,
     outcome,
     smooth_scores,
+    virtual_clock,
 )
 
 
@@ -293,6 +299,30 @@ def test_every_sampler_runs_with_hyperparameters_of_both_scopes(sampler, objecti
         assert plan.target_settings.learning_rate == values["target.learning_rate"]
         assert plan.target_settings.warmup_fraction == 0.2
     assert len({record.proposal.key for record in searched}) == 16
+
+
+class Insisting(SequenceSampler):
+    """Asks for one candidate again and again."""
+
+    def choose(self, study, asked, rng):
+        return Sequence.of("mnli", "qqp"), "xnli"
+
+
+@pytest.mark.parametrize("objective", ["per_target", "average"])
+def test_a_paused_trial_that_is_asked_for_again_goes_on(objective):
+    study = make_study("search.baselines=false", "search.confirm.top=0", objective=objective)
+    storage = optuna.storages.InMemoryStorage()
+    ledger = Ledger(study, storage, Insisting(study), clock=virtual_clock())
+    coordinator = Coordinator(study, make_planner(study), ledger, max_concurrent=1, run_id=RUN)
+    assert Executor().drive(coordinator)
+    # One trial a target, paused twice and resumed twice; then the sampler has nothing new.
+    for record in coordinator.records:
+        assert record.status == "complete"
+        assert record.decisions == {0: "promote", 1: "promote", 2: "complete"}
+    assert len(coordinator.records) == (2 if objective == "average" else 1)
+    trials = optuna.load_study(study_name=study.name, storage=storage).trials
+    in_vain = [t.user_attrs["in_vain"] for t in trials if "repeats" in t.user_attrs]
+    assert in_vain == [False] * 2 + [True] * MAX_REPEATS
 
 
 def test_repeats_of_tpe_are_answered_from_the_record():

@@ -10,7 +10,6 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSampler
 
 from search.encoding import decode_sequence, search_space
 from search.samplers import SAMPLERS, make_sampler
-from search.samplers.surrogate import expected_improvement, marginal_costs, order_features
 from search.samplers.tpe import RepeatableTPESampler
 from spaces.errors import UnknownNameError
 from spaces.sequences import Sequence
@@ -130,33 +129,6 @@ def test_the_surrogate_finds_an_optimum_of_order_sooner_than_chance():
         for name in OWN
     }
     assert median["sequence"] < 0.6 * median["random"], median
-
-
-def test_features_tell_orders_apart():
-    tasks = ("a", "b", "c")
-    rows = {
-        str(s): tuple(order_features(s, tasks))
-        for s in (Sequence.of("a", "b"), Sequence.of("b", "a"), Sequence.of("a"), Sequence())
-    }
-    assert len(set(rows.values())) == 4
-    # Presence a b, last b, a before b, a next to b, two of three tasks.
-    expected = np.zeros(2 * 3 + 2 * 9 + 1)
-    expected[[0, 1, 3 + 1, 6 + 1, 15 + 1]] = 1
-    expected[-1] = 2 / 3
-    assert rows["a>b"] == tuple(expected)
-
-
-def test_costs_count_only_stages_that_are_not_there():
-    asked = {("a>b", "x"), ("c", "y")}
-    candidates = [Sequence.of("a", "b"), Sequence.of("a", "c"), Sequence.of("b", "a"), Sequence()]
-    assert marginal_costs(candidates, asked).tolist() == [0.5, 1.5, 2.5, 0.5]
-
-
-def test_expected_improvement_by_hand():
-    # At the incumbent's own mean it is deviation / sqrt(2 pi); without deviation, the plain gain.
-    means, deviations = np.array([1.0, 3.0, 0.0]), np.array([1.0, 0.0, 0.0])
-    gains = expected_improvement(means, deviations, 1.0)
-    assert gains == pytest.approx([0.3989423, 2.0, 0.0], abs=1e-6)
 
 
 def test_an_unknown_sampler_is_told_with_near_matches():
