@@ -23,6 +23,7 @@ from trainables.records import (
     ClassificationRecord,
     QuestionRecord,
     Record,
+    RetrievalRecord,
     TaggingRecord,
     TextRecord,
 )
@@ -112,11 +113,15 @@ def records(form: str, count: int = 24) -> list[Record]:
             case "multiple_choice":
                 choices = tuple(sentence(i + k, 2) for k in range(2 + i % 3))
                 made.append(ChoiceRecord(str(i), text, "what", choices, i % len(choices)))
+            case "retrieval":
+                made.append(RetrievalRecord(f"q{i}", text, True, (f"c{i}",)))
+                made.append(RetrievalRecord(f"c{i}", f"{text} {sentence(i + 1, 2)}", False, ()))
             case "masked_lm":
                 made.append(TextRecord(str(i), text))
     return made
 
 
+#: A task of each format whose loss does not depend on how a batch is divided.
 TASKS = {
     "sequence_classification": "xnli",
     "token_classification": "panx",
