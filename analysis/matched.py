@@ -8,14 +8,17 @@ a level of its own (gamma), so only comparisons within contexts count.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.intervals import Estimate, student
+
+#: Context, seed, level (from 0) and score.
+Cell = tuple[Any, Any, int, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Matched:
     num_seeds: int
 
 
-def matched_effects(rows: pd.DataFrame, levels: Sequence[Any], confidence: float) -> Matched:
+def matched_effects(cells: Iterable[Cell], num_levels: int, confidence: float) -> Matched:
     """Estimate the effect of each level of a factor, matched on the context.
 
     Least squares with a constant for every block, so levels that were not seen in all contexts do
@@ -42,8 +45,8 @@ def matched_effects(rows: pd.DataFrame, levels: Sequence[Any], confidence: float
     between contexts and the noise of the seeds alike. With a single context it is over its seeds.
 
     Args:
-        rows: ``context``, ``seed``, ``level``, ``score``; several scores of one cell are averaged.
-        levels: The levels, in the order of the result.
+        cells: Context, seed, level (from 0) and score; several scores of one cell are averaged.
+        num_levels: How many levels there are.
         confidence: Coverage of the intervals.
 
     Returns:
@@ -52,22 +55,19 @@ def matched_effects(rows: pd.DataFrame, levels: Sequence[Any], confidence: float
 
     Source: Efron and Stein 1981, Annals of Statistics 9(3), for the jackknife's variance.
     """
-    cells = rows.groupby(["context", "seed", "level"], sort=True)["score"].mean().unstack("level")
-    table = cells.reindex(columns=list(levels))
-    table = table[table.notna().sum(axis=1) >= 2]
-    contexts = table.index.get_level_values("context")
-    seeds = table.index.get_level_values("seed")
-    num_contexts, num_seeds = contexts.nunique(), seeds.nunique()
-    unknown = Matched((Estimate(),) * len(levels), num_contexts, num_seeds)
-    if table.empty or table.isna().all(axis=0).any():
+    contexts, seeds, values = _table(cells, num_levels)
+    num_contexts, num_seeds = len(set(contexts)), len(set(seeds))
+    unknown = Matched((Estimate(),) * num_levels, num_contexts, num_seeds)
+    if not contexts:
         return unknown
-    clusters = pd.factorize(contexts if num_contexts > 1 else seeds)[0]
-    parts = _normal_equations(table.to_numpy(dtype=float), clusters)
+    owners = contexts if num_contexts > 1 else seeds
+    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
+    parts = _normal_equations(values, np.array([numbers[owner] for owner in owners]))
     solution = _solve(parts[0].sum(axis=0), parts[1].sum(axis=0))
     if solution is None:
         return unknown
-    num_clusters = len(parts[0])
-    errors = _jackknife(*parts) if num_clusters > 1 else np.full(len(levels), np.nan)
+    num_clusters = len(numbers)
+    errors = _jackknife(*parts) if num_clusters > 1 else np.full(num_levels, np.nan)
     effects = tuple(
         student(float(effect), float(error), num_clusters - 1, confidence, num_contexts)
         for effect, error in zip(solution, errors, strict=True)
@@ -75,18 +75,28 @@ def matched_effects(rows: pd.DataFrame, levels: Sequence[Any], confidence: float
     return Matched(effects, num_contexts, num_seeds)
 
 
-def matched_difference(
-    rows: pd.DataFrame, levels: tuple[Any, Any], confidence: float
-) -> tuple[Estimate, Matched]:
-    """Estimate the difference between two levels, the first less the second.
+def matched_difference(cells: Iterable[Cell], confidence: float) -> tuple[Estimate, Matched]:
+    """Estimate the difference between two levels, level 1 less level 0.
 
     Returns:
         The difference, and the effects of both levels (half of it each way).
     """
-    found = matched_effects(rows, levels, confidence)
-    half = found.effects[0]
-    doubled = Estimate(2 * half.mean, 2 * half.low, 2 * half.high, half.num, half.p)
-    return doubled, found
+    found = matched_effects(cells, 2, confidence)
+    half = found.effects[1]
+    return Estimate(2 * half.mean, 2 * half.low, 2 * half.high, half.num, half.p), found
+
+
+def _table(cells: Iterable[Cell], num_levels: int) -> tuple[list[Any], list[Any], Any]:
+    """Return context, seed and scores by level of every block in which two levels were seen."""
+    sums: dict[tuple[Any, Any], Any] = defaultdict(lambda: np.zeros((2, num_levels)))
+    for context, seed, level, score in cells:
+        cell = sums[context, seed]
+        cell[0, level] += score
+        cell[1, level] += 1
+    blocks = [block for block in sorted(sums) if (sums[block][1] > 0).sum() >= 2]
+    stacked = np.array([sums[block] for block in blocks]).reshape(len(blocks), 2, num_levels)
+    counts = np.where(stacked[:, 1] > 0, stacked[:, 1], np.nan)
+    return [block[0] for block in blocks], [block[1] for block in blocks], stacked[:, 0] / counts
 
 
 def _normal_equations(values: Any, clusters: Any) -> tuple[Any, Any]:

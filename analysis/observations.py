@@ -232,7 +232,7 @@ def _reduced(trials: pd.DataFrame, settings: str, fresh_only: bool) -> pd.DataFr
         settings = "all"  # These are observations already.
     else:
         complete = complete.assign(setting=0)
-    if settings == "best":
+    if settings == "best" and given:
         complete = _best_settings(complete, names).assign(setting=0)
     if fresh_only:
         complete = _fresh(complete, names)

@@ -171,6 +171,7 @@ def simulate(rng, means, num_seeds, *, sigma_s, sigma_e):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma_s", [0.0, 2.0])
 @pytest.mark.parametrize("num_seeds", [2, 3])
 def test_intervals_cover_the_truth_as_often_as_they_say(num_seeds, sigma_s):
