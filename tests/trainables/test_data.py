@@ -550,3 +550,12 @@ def test_masakhaner_and_hub_fixtures_are_read() -> None:
             catalogue[name], split, language, data_root=fixtures, catalogue=catalogue
         )
         assert len(records) == count, name
+
+
+def test_a_generated_task_trains_in_its_own_language_alone_but_for_text():
+    catalogue = load_catalogue()
+    assert available(catalogue["mini_pos"], "train", "en", None)
+    assert available(catalogue["mini_mlm"], "train", "sib", None)
+    assert not available(catalogue["mini_pos"], "train", "sib", None)
+    with pytest.raises(DataError, match="'mini_pos' has no train data in 'sib': it is generated"):
+        check_sources(catalogue["mini_pos"], ["sib"], None, role="intermediate")

@@ -67,12 +67,20 @@ def available(
     Only existence is checked, so this is quick and needs no network.
     """
     return all(
-        language in (*source.languages, source.train_language)
-        and (split != "train" or source.trains)
+        _is_generated(source, split, language)
         if source.generator
         else locate(source, split, language, data_root) is not None
         for source in source_tasks(task, split, language, catalogue)
     )
+
+
+def _is_generated(task: Task, split: Split, language: str) -> bool:
+    """Whether a generator makes a split: training data in the training language, text in all."""
+    if split != "train":
+        return language in (*task.languages, task.train_language)
+    if task.format == "masked_lm":
+        return language in task.languages
+    return task.trains and language == task.train_language
 
 
 def available_languages(
@@ -137,6 +145,8 @@ def check_sources(
 
 def _check_one(task: Task, split: Split, language: str, data_root: Path | None) -> None:
     if task.generator:
+        if not _is_generated(task, split, language):
+            raise missing(task, split, language, data_root)
         return
     found = locate(task, split, language, data_root)
     if found is None:
@@ -173,6 +183,11 @@ def locate(
 def missing(task: Task, split: Split, language: str, data_root: Path | None) -> DataError:
     """Build the error for a split that no source holds: what was looked for, and the remedy."""
     what = f"task {task.name!r} has no {split} data in {language!r}"
+    if task.generator:
+        return DataError(
+            f"{what}: it is generated, with training data in {task.train_language!r} alone. Leave "
+            "the language out."
+        )
     paths = looked_for(task, split, language)
     tried = f"Looked for {'; '.join(paths)}" if paths else "Its task file names no files for it"
     if data_root is None:
