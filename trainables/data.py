@@ -114,10 +114,20 @@ def iter_records(
     data_root: Path | None,
     catalogue: Catalogue | None = None,
     limit: int | None = None,
+    skipped: Counter[str] | None = None,
 ) -> Iterator[Record]:
     """Read the records of ``load_records`` one at a time, ids as the release has them.
 
     Of a task made of parts, a limit is shared out evenly over the parts.
+
+    Args:
+        task: The task.
+        split: ``train``, ``dev`` or ``test``.
+        language: Two-letter code.
+        data_root: Folder of the releases.
+        catalogue: Where ``train_task`` and ``parts`` are found; the built-in one by default.
+        limit: Read at most so many records (for retrieval: queries).
+        skipped: Is told how many records were left out, by reason, as ``ReadContext.skipped``.
 
     Raises:
         DataError: As ``load_records``.
@@ -128,7 +138,7 @@ def iter_records(
         share = limit
         if limit is not None:
             share = limit // len(sources) + (position < limit % len(sources))
-        for record in _limited(_records(source, split, language, data_root), share):
+        for record in _limited(_records(source, split, language, data_root, skipped), share):
             num_read += 1
             if len(sources) > 1:
                 record = dataclasses.replace(record, id=f"{source.name}/{record.id}")  # noqa: PLW2901
@@ -281,7 +291,13 @@ def _content(task: Task, split: Split, language: str, data_root: Path | None) ->
     return _record_hashes[key]
 
 
-def _records(task: Task, split: Split, language: str, data_root: Path | None) -> Iterator[Record]:
+def _records(
+    task: Task,
+    split: Split,
+    language: str,
+    data_root: Path | None,
+    skipped: Counter[str] | None = None,
+) -> Iterator[Record]:
     if task.generator:
         yield from _generator(task.generator).records(task.name, split, language)
         return
@@ -289,14 +305,17 @@ def _records(task: Task, split: Split, language: str, data_root: Path | None) ->
     if found is None:
         raise missing(task, split, language, data_root)
     if not isinstance(found, Resolved):
-        yield from read_hub(task, split, language, data_root)
+        yield from read_hub(task, split, language, data_root, skipped)
         return
     source = found.source
     if source.reader not in READERS:
         raise UnknownNameError("reader", source.reader, READERS, f"task {task.name!r}")
     options = expand(source.options, language)
+    skipped = Counter() if skipped is None else skipped
     for paths in found.groups:
-        context = ReadContext(paths, split, language, task.labels, source.labelled, options)
+        context = ReadContext(
+            paths, split, language, task.labels, source.labelled, options, skipped
+        )
         try:
             for record in READERS[source.reader](context):
                 if len(found.groups) == 1:

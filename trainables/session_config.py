@@ -20,6 +20,7 @@ class SessionConfig:
         data_root: Folder of the official files.
         evaluation: What each target is scored on.
         run_id: Identity of the run; noted in the stages it trains.
+        cache_dir: Folder of the tokenised training sets; each machine's default one for ``None``.
     """
 
     study: Study
@@ -28,6 +29,7 @@ class SessionConfig:
     data_root: str | None
     evaluation: dict[str, EvaluationPlan]
     run_id: str = ""
+    cache_dir: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able data."""
@@ -38,6 +40,7 @@ class SessionConfig:
             "data_root": self.data_root,
             "evaluation": {name: asdict(plan) for name, plan in self.evaluation.items()},
             "run_id": self.run_id,
+            "cache_dir": self.cache_dir,
         }
 
     @classmethod
@@ -57,4 +60,5 @@ class SessionConfig:
             data_root=data["data_root"],
             evaluation=evaluation,
             run_id=data["run_id"],
+            cache_dir=data["cache_dir"],
         )

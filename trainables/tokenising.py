@@ -1,0 +1,286 @@
+"""Turns records into packed features, in several processes where there are many.
+
+Records are read by this process and handed out in chunks, a bounded number at a time, so memory
+does not depend on how many there are. Chunks come back in order, and a chunk is the same whoever
+encodes it: the result does not depend on the number of processes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from multiprocessing import connection, get_context, parent_process
+from types import TracebackType
+
+from spaces.errors import DataError, InputError
+from spaces.fingerprints import fingerprint
+from spaces.tasks import Task
+from trainables.feature_files import EncodedChunk, pack
+from trainables.formats import FORMATS
+from trainables.formats.base import Encoding, Tokenizer
+from trainables.pretrained import load_tokenizer
+from trainables.records import Record
+
+_log = logging.getLogger(__name__)
+
+#: Sets the number of processes that tokenise.
+PROCESSES_VARIABLE = "TASKORDER_TOKENISING_PROCESSES"
+#: One process reads and writes for all of them, and keeps no more of them busy.
+MAX_PROCESSES = 16
+#: Records that are encoded, sent and written together. Part of what a file looks like.
+CHUNK_RECORDS = 256
+#: Formats whose sets are one chunk: a query may have its candidates anywhere in the set.
+WHOLE_SETS = frozenset({"retrieval"})
+#: Chunks under way for each process: one that is encoded, one that waits, one on its way back.
+CHUNKS_IN_FLIGHT = 3
+#: Processes are started once so many seconds of work were not enough: it takes them as long.
+PATIENCE_S = 3.0
+
+
+def num_available() -> int:
+    """Return how many processes tokenise by default: this process's cores, at most 16.
+
+    Raises:
+        InputError: The environment asks for something that is no number of processes.
+    """
+    asked = os.environ.get(PROCESSES_VARIABLE)
+    if not asked:
+        return min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    if not asked.isdecimal() or int(asked) < 1:
+        raise InputError(f"{PROCESSES_VARIABLE}: {asked!r} is not a number of processes from 1 on.")
+    return int(asked)
+
+
+def tokenizer_identity(tokenizer: Tokenizer) -> str:
+    """Return the fingerprint of whatever decides how a fast tokenizer splits a text."""
+    backend = tokenizer.backend_tokenizer
+    # What the last call asked for; every call sets it anew.
+    backend.no_truncation()
+    backend.no_padding()
+    return fingerprint(
+        {
+            "backend": backend.to_str(),
+            "truncation_side": tokenizer.truncation_side,
+            "split_special_tokens": tokenizer.split_special_tokens,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be done with the records of a training set.
+
+    Attributes:
+        task: Their task.
+        labels: Its labels in head order.
+        origin: Where they come from, for messages.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records of a training set.
+
+    Attributes:
+        start: Number of the first of them in the set, from 0.
+        records: The records.
+    """
+
+    start: int
+    records: list[Record]
+
+
+def encode_chunk(tokenizer: Tokenizer, job: Job, chunk: Chunk) -> EncodedChunk:
+    """Encode a chunk of a training set.
+
+    Raises:
+        DataError: A record cannot be encoded; the message says which.
+        InputError: The task's settings do not allow it.
+    """
+    encoding = Encoding(tokenizer, job.task, job.labels)
+    records = chunk.records
+    try:
+        features = FORMATS[job.task.format].encode_training(records, encoding)
+    except DataError as error:
+        raise DataError(f"{job.origin}: {error}") from error
+    except InputError:
+        raise
+    except Exception as error:
+        if len(records) > 1:
+            for position, record in enumerate(records):
+                encode_chunk(tokenizer, job, Chunk(chunk.start + position, [record]))
+        raise DataError(
+            f"{job.origin}: record {chunk.start + 1} (id {records[0].id!r}) cannot be tokenised: "
+            f"{type(error).__name__}: {error}. Mend or remove it."
+        ) from error
+    return pack(features, len(records), chunk.start)
+
+
+class Tokenising:
+    """Encodes training sets; a context that ends the processes it has started.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        num_processes: Number of processes that encode; by default ``num_available``.
+        patience_s: How long this process encodes a set alone before it starts others.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        *,
+        num_processes: int | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self._num_processes = num_processes or num_available()
+        self._patience_s = patience_s
+        self._pool: _Pool | None = None
+
+    def __enter__(self) -> Tokenising:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def encode(self, records: Iterable[Record], job: Job) -> Iterator[EncodedChunk]:
+        """Yield the packed features of records, in their order.
+
+        Args:
+            records: Read as they are needed.
+            job: What they are.
+
+        Raises:
+            DataError: A record cannot be encoded, or a process died of one.
+            InputError: The task's settings do not allow it.
+        """
+        deadline = time.monotonic() + self._patience_s
+        chunks = _chunks(records, job.task)
+        for chunk in chunks:
+            if self._num_processes > 1 and (self._pool or time.monotonic() >= deadline):
+                yield from self._encode_elsewhere(chain([chunk], chunks), job)
+                return
+            yield encode_chunk(self.tokenizer, job, chunk)
+
+    def _encode_elsewhere(self, chunks: Iterator[Chunk], job: Job) -> Iterator[EncodedChunk]:
+        if self._pool is None:
+            self._pool = _Pool(self.tokenizer, self._num_processes)
+        pool = self._pool
+        most = CHUNKS_IN_FLIGHT * self._num_processes
+        waiting: deque[tuple[Chunk, Future[EncodedChunk]]] = deque()
+        try:
+            while True:
+                for chunk in islice(chunks, most - len(waiting)):
+                    waiting.append((chunk, pool.submit(job, chunk)))
+                if not waiting:
+                    return
+                yield waiting[0][1].result()
+                waiting.popleft()
+        except _UnfaithfulCopyError:
+            _log.warning("A copy of this tokenizer differs from it: one process tokenises alone.")
+            self._stop()
+            self._num_processes = 1
+            for chunk in chain([chunk for chunk, _ in waiting], chunks):
+                yield encode_chunk(self.tokenizer, job, chunk)
+        except BrokenProcessPool:
+            self._stop()
+            first, last = waiting[0][0], waiting[-1][0]
+            raise DataError(
+                f"{job.origin}: a process died that tokenised records {first.start + 1} to "
+                f"{last.start + len(last.records)}: killed, out of memory, or because of one of "
+                f"them. Set {PROCESSES_VARIABLE}=1 to have it done without further processes."
+            ) from None
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+
+class _Pool:
+    """Processes that have each loaded a copy of the tokenizer, once."""
+
+    def __init__(self, tokenizer: Tokenizer, num_processes: int) -> None:
+        # A tokenizer is written and read again, not pickled: that would round the scores of a
+        # Unigram vocabulary, and a tie between two ways to split a word might end differently.
+        self._folder = tempfile.TemporaryDirectory(prefix="taskorder-tokenizer-")
+        tokenizer.save_pretrained(self._folder.name)
+        self._processes = ProcessPoolExecutor(
+            num_processes,
+            mp_context=get_context("spawn"),
+            initializer=_initialise,
+            initargs=(self._folder.name, tokenizer_identity(tokenizer)),
+        )
+
+    def submit(self, job: Job, chunk: Chunk) -> Future[EncodedChunk]:
+        return self._processes.submit(_encode, job, chunk)
+
+    def close(self) -> None:
+        self._processes.shutdown(wait=True, cancel_futures=True)
+        self._folder.cleanup()
+
+
+class _UnfaithfulCopyError(Exception):
+    """A tokenizer is not what it was after being written and read again."""
+
+
+#: What a pool's process is given once: its tokenizer, and whether that is the one it should be.
+_tokenizer: Tokenizer = None
+_is_faithful = True
+
+
+def _initialise(folder: str, identity: str) -> None:
+    """Make this process one that tokenises."""
+    global _tokenizer, _is_faithful  # noqa: PLW0603
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it.
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    _tokenizer = load_tokenizer(folder)
+    _is_faithful = tokenizer_identity(_tokenizer) == identity
+    # Nothing reads it, and to make it takes time.
+    _tokenizer.model_input_names = ["input_ids"]
+
+
+def _follow_parent() -> None:
+    """End this process when the one that started it is gone, even if it was killed."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _encode(job: Job, chunk: Chunk) -> EncodedChunk:
+    if not _is_faithful:
+        raise _UnfaithfulCopyError
+    return encode_chunk(_tokenizer, job, chunk)
+
+
+def _chunks(records: Iterable[Record], task: Task) -> Iterator[Chunk]:
+    rest = iter(records)
+    start = 0
+    size = None if task.format in WHOLE_SETS else CHUNK_RECORDS
+    while found := list(islice(rest, size)):
+        yield Chunk(start, found)
+        start += len(found)
