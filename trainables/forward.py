@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from spaces.errors import InputError
-from spaces.tasks import Task
 from trainables.batches import collate
 from trainables.engine import Engine
 from trainables.evaluation_plan import EvaluationSet
 from trainables.formats import FORMATS
 from trainables.formats.base import Feature
+from trainables.formats.retrieval import pooled_layer
 from trainables.inputs import TaskInputs
 
+#: Outputs go to worker 0 after so many batches of each worker: what is under way stays small.
+GATHERED_TURNS = 256
+#: A set, and the number of a feature in it.
+Place = tuple[EvaluationSet, int]
 Outputs = dict[EvaluationSet, list[Any]]
 
 
@@ -35,7 +38,8 @@ def outputs_of(
 
     The sets' features are put into one pool, sorted by length and dealt to the workers batch by
     batch; every worker runs the same number of forward passes (ZeRO 3 gathers weights in each) and
-    no example is dropped or counted twice.
+    no example is dropped or counted twice. What several sets of a retrieval task share, as LAReQA's
+    languages share their candidates, is encoded once.
 
     Returns:
         The outputs in the order of ``inputs.features``, on worker 0; ``None`` on the others.
@@ -43,71 +47,54 @@ def outputs_of(
     task = inputs.catalogue[target]
     form = FORMATS[task.format]
     features = {chosen: inputs.features(target, chosen.split, chosen.language) for chosen in sets}
-    pool: list[tuple[EvaluationSet, int, Feature]] = [
-        (chosen, i, feature) for chosen in features for i, feature in enumerate(features[chosen])
-    ]
-    pool.sort(key=lambda entry: max(len(row) for row in entry[2].rows))
+    pool = _pool(features, shared=task.format == "retrieval")
+    options = {}
+    if task.format == "retrieval":
+        depth = int(engine.module.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+        options["layer"] = pooled_layer(task.options, depth, task.name)
     batches = [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-    options = {"layer": pooled_layer(task, engine)} if task.format == "retrieval" else {}
-    made: list[tuple[EvaluationSet, int, Any]] = []
+    outputs: Outputs = {chosen: [None] * len(features[chosen]) for chosen in features}
+    made: dict[int, list[Any]] = {}
+    num_turns = math.ceil(len(batches) / world_size)
     with torch.inference_mode():
-        for turn in range(math.ceil(len(batches) / world_size)):
+        for turn in range(num_turns):
             index = turn * world_size + rank
-            batch = batches[min(index, len(batches) - 1)]
-            rows = [feature for _, _, feature in batch]
+            batch = [feature for feature, _ in batches[min(index, len(batches) - 1)]]
             pad_id = inputs.tokenizer.pad_token_id
-            arguments = collate(rows, task.format, pad_id, engine.device, labelled=False)
+            arguments = collate(batch, task.format, pad_id, engine.device, labelled=False)
             logits = engine.logits(task=target, **arguments, **options)
             if index < len(batches):
-                made += [
-                    (chosen, i, output)
-                    for (chosen, i, _), output in zip(
-                        batch, form.outputs(logits, rows), strict=True
-                    )
-                ]
-    gathered = _gather(made, rank, world_size)
-    if gathered is None:
-        return None
-    outputs: Outputs = {chosen: [None] * len(features[chosen]) for chosen in features}
-    for chosen, i, output in gathered:
-        outputs[chosen][i] = output
-    return outputs
+                made[index] = form.outputs(logits, batch)
+            if (turn + 1) % GATHERED_TURNS == 0 or turn + 1 == num_turns:
+                for number, found in _gather(made, rank, world_size).items():
+                    for (_, places), output in zip(batches[number], found, strict=True):
+                        for chosen, i in places:
+                            outputs[chosen][i] = output
+                made = {}
+    return outputs if rank == 0 else None
 
 
-def _gather(
-    made: list[tuple[EvaluationSet, int, Any]], rank: int, world_size: int
-) -> list[tuple[EvaluationSet, int, Any]] | None:
-    """Bring every worker's share to worker 0."""
+def _pool(
+    features: Mapping[EvaluationSet, Sequence[Feature]], *, shared: bool
+) -> list[tuple[Feature, list[Place]]]:
+    """Return the features to run, the shortest first, and the places that each one's output is for.
+
+    Args:
+        features: Of each set.
+        shared: Whether features of the same tokens have the same output.
+    """
+    places: dict[Any, tuple[Feature, list[Place]]] = {}
+    for chosen, found in features.items():
+        for i, feature in enumerate(found):
+            key = feature.rows if shared else (chosen, i)
+            places.setdefault(key, (feature, []))[1].append((chosen, i))
+    return sorted(places.values(), key=lambda entry: max(len(row) for row in entry[0].rows))
+
+
+def _gather(made: dict[int, list[Any]], rank: int, world_size: int) -> dict[int, list[Any]]:
+    """Bring every worker's batches to worker 0; the others get none."""
     if world_size == 1:
         return made
-    # A row of a batch's tensor would be pickled with the whole batch.
-    whole = [
-        (chosen, i, output.clone() if isinstance(output, torch.Tensor) else output)
-        for chosen, i, output in made
-    ]
     parts: list[Any] | None = [None] * world_size if rank == 0 else None
-    dist.gather_object(whole, parts)
-    return None if parts is None else [entry for part in parts for entry in part]
-
-
-def pooled_layer(task: Task, engine: Engine) -> int | None:
-    """Return the layer whose states a retrieval task pools; ``None`` for the last one.
-
-    With the option ``layer_of`` the layer is given for an encoder of that depth and scaled to this
-    one's: layer 13 of 24 (XLM-R Large) is layer 7 of 12 (base), as published.
-
-    Raises:
-        InputError: The model has no such layer.
-    """
-    layer = task.options.get("layer")
-    if layer is None:
-        return None
-    depth = int(engine.module.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-    if "layer_of" in task.options:
-        layer = math.ceil(layer * depth / task.options["layer_of"])
-    if not 0 <= layer <= depth:
-        raise InputError(
-            f"task {task.name!r}: options.layer is {layer}, the model has {depth} layers. "
-            "Choose a layer from 0 (the embeddings) on."
-        )
-    return int(layer)
+    dist.gather_object(made, parts)
+    return {number: found for part in parts or () for number, found in part.items()}

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 import pytest
 
 from spaces.errors import InputError
-from spaces.study import TrainingSection
+from spaces.study import DeepSpeedSection, TrainingSection
 from spaces.tasks import load_catalogue
 from tests.trainables import tiny
-from tests.trainables.loops import Stage
 from trainables import forward
+from trainables.engine import Engine
 from trainables.evaluation import Score, evaluate, objective, set_metrics
 from trainables.evaluation_plan import EvaluationPlan, EvaluationSet
 from trainables.inputs import TaskInputs
+from trainables.models import build_model
 
 pytestmark = [*tiny.DEEPSPEED_WARNINGS]
 
@@ -91,33 +91,55 @@ def inputs(data_root):
     return TaskInputs(study.catalogue(), TrainingSection(), data_root, tiny.tokenizer())
 
 
-@pytest.mark.usefixtures("one_worker")
-def test_every_example_is_evaluated_once_in_batches_of_like_lengths(
-    tiny_model, inputs, monkeypatch
-):
-    seen, longest = Counter(), []
+@pytest.fixture
+def evaluated(tiny_model, inputs, monkeypatch):
+    """Return a function that evaluates a task and tells which rows it ran, batch by batch."""
     real = forward.collate
 
-    def counting(features, *arguments, **options):
-        seen.update((f.record, f.rows) for f in features)
-        longest.append(max(f.num_tokens for f in features))
-        return real(features, *arguments, **options)
+    def run(name, plan, batch_size=4, predictions_dir=None):
+        batches = []
 
-    monkeypatch.setattr(forward, "collate", counting)
-    engine = Stage(tiny_model, ("token_classification",)).engine()
-    engine.module.formats["panx"] = "token_classification"
-    engine.module.heads["panx"] = engine.module.heads["token_classification"]
-    sets = [EvaluationSet("de", "dev"), EvaluationSet("fr", "dev")]
-    plan = EvaluationPlan((sets[0],), (sets[1],))
-    options = {"rank": 0, "world_size": 1}
+        def counting(features, *arguments, **options):
+            batches.append([feature.rows for feature in features])
+            return real(features, *arguments, **options)
+
+        monkeypatch.setattr(forward, "collate", counting)
+        task = inputs.catalogue[name]
+        model = build_model(
+            str(tiny_model), {name: (task.format, len(task.labels))}, dropout=0.0, seed=1
+        )
+        engine = Engine(model, tiny.settings(), DeepSpeedSection(), precision="fp32", world_size=1)
+        scores = evaluate(
+            engine,
+            inputs,
+            name,
+            plan,
+            batch_size=batch_size,
+            rank=0,
+            world_size=1,
+            predictions_dir=predictions_dir,
+        )
+        engine.destroy()
+        return scores, batches
+
+    return run
+
+
+DE, FR = EvaluationSet("de", "dev"), EvaluationSet("fr", "dev")
+needs_worker = pytest.mark.usefixtures("one_worker")
+
+
+@needs_worker
+def test_every_example_is_evaluated_once_in_batches_of_like_lengths(evaluated, monkeypatch):
     results = []
     for batch_size in (1, 4, 5, 100):
-        seen.clear()
-        longest.clear()
-        results.append(evaluate(engine, inputs, "panx", plan, batch_size=batch_size, **options))
-        assert sum(seen.values()) == 11 + 7
+        scores, batches = evaluated("panx", EvaluationPlan((DE,), (FR,)), batch_size)
+        results.append(scores)
+        longest = [max(len(row) for rows in batch for row in rows) for batch in batches]
+        assert sum(len(batch) for batch in batches) == 11 + 7
         assert longest == sorted(longest)
-    engine.destroy()
+    monkeypatch.setattr(forward, "GATHERED_TURNS", 1)
+    results.append(evaluated("panx", EvaluationPlan((DE,), (FR,)))[0])
     assert all(result == results[0] for result in results)
     assert {(s.language, s.num_examples, s.selected_on) for s in results[0]} == {
         ("de", 11, True),
@@ -125,19 +147,35 @@ def test_every_example_is_evaluated_once_in_batches_of_like_lengths(
     }
 
 
-@pytest.mark.usefixtures("one_worker")
-def test_an_impossible_layer_is_refused(tiny_model, inputs, monkeypatch):
+@needs_worker
+def test_sentences_that_languages_share_are_encoded_once(evaluated, inputs):
+    both = [EvaluationSet("de", "test"), EvaluationSet("fr", "test")]
+    together, batches = evaluated("tatoeba", EvaluationPlan(tuple(both), ()))
+    rows = [row for batch in batches for (row,) in batch]
+    assert len(rows) == len(set(rows))
+    of_sets = [inputs.features("tatoeba", "test", chosen.language) for chosen in both]
+    assert set(rows) == {feature.rows[0] for features in of_sets for feature in features}
+    assert len(rows) < sum(len(features) for features in of_sets)
+    apart = [evaluated("tatoeba", EvaluationPlan((chosen,), ()))[0] for chosen in both]
+    assert together == [score for scores in apart for score in scores]
+
+
+@needs_worker
+def test_a_set_that_is_scored_and_written_is_run_once(evaluated, tmp_path):
+    plan = EvaluationPlan((DE,), (), predict=(DE, FR))
+    scores, batches = evaluated("panx", plan, predictions_dir=tmp_path)
+    assert sum(len(batch) for batch in batches) == 11 + 7
+    assert {s.language for s in scores} == {"de"}
+    assert [path.name for path in sorted((tmp_path / "panx").iterdir())] == [
+        "dev-de.tsv",
+        "dev-fr.tsv",
+    ]
+    assert sum(len(batch) for batch in evaluated("panx", plan)[1]) == 11
+
+
+@needs_worker
+def test_an_impossible_layer_is_refused(evaluated, inputs, monkeypatch):
     task = inputs.catalogue["tatoeba"].model_copy(update={"options": {"layer": 9}})
     monkeypatch.setitem(inputs.catalogue._tasks, "tatoeba", task)
-    engine = Stage(tiny_model, ("token_classification",)).engine()
     with pytest.raises(InputError, match=r"options\.layer is 9, the model has 2 layers"):
-        evaluate(
-            engine,
-            inputs,
-            "tatoeba",
-            EvaluationPlan((EvaluationSet("de", "test"),), ()),
-            batch_size=4,
-            rank=0,
-            world_size=1,
-        )
-    engine.destroy()
+        evaluated("tatoeba", EvaluationPlan((EvaluationSet("de", "test"),), ()))
