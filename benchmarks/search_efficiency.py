@@ -22,6 +22,7 @@ import os
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT = Path(__file__).parent / "data" / "mini_table.csv"
@@ -32,21 +33,47 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from benchmarks.search_goal import Goal  # noqa: E402
 from benchmarks.search_methods import METHODS, steps_of_ours  # noqa: E402
-from benchmarks.search_peers import PEERS, steps_of_peer  # noqa: E402
+from benchmarks.search_peers import PEERS, is_installed, steps_of_peer  # noqa: E402
 from trainables.tabular import read_table  # noqa: E402
 
-ALL = (*METHODS, *PEERS)
+ALL = (*METHODS, *(name for name in PEERS if is_installed(name)))
 
 Job = tuple[Goal, str, int, int]
 
 
-def run(job: Job) -> tuple[str, int, float, float]:
-    """Return method, seed, steps and the seconds it took."""
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How one search ended.
+
+    Attributes:
+        method: The method.
+        seed: Its seed.
+        steps: Steps until it had found the best; infinite if it did not.
+        seconds: Seconds of real time.
+        error: What broke it off; empty if nothing did.
+    """
+
+    method: str
+    seed: int
+    steps: float
+    seconds: float
+    error: str = ""
+
+
+def run(job: Job) -> Search:
+    """Run one search."""
     goal, method, seed, max_steps = job
     started = time.perf_counter()
-    search = steps_of_ours if method in METHODS else steps_of_peer
-    steps = search(goal, method, seed, max_steps)
-    return method, seed, steps, time.perf_counter() - started
+    steps, error = math.inf, ""
+    try:
+        if method in METHODS:
+            steps = steps_of_ours(goal, METHODS[method], seed, max_steps)
+        else:
+            steps = steps_of_peer(goal, PEERS[method], seed, max_steps)
+    except (ArithmeticError, ValueError, RuntimeError, AssertionError) as failure:
+        # Told at the end, with exit status 1: one broken search is no reason to lose the others.
+        error = f"{method}, seed {seed}: {type(failure).__name__}: {failure}"
+    return Search(method, seed, steps, time.perf_counter() - started, error)
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -91,16 +118,14 @@ def main() -> None:
         for seed in range(arguments.seeds)
         for method in arguments.methods
     ]
-    found: dict[str, list[float]] = {method: [] for method in arguments.methods}
-    spent = dict.fromkeys(arguments.methods, 0.0)
+    searches: list[Search] = []
     with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
-        for method, _, steps, seconds in pool.imap_unordered(run, jobs):
-            found[method].append(steps)
-            spent[method] += seconds
+        for search in pool.imap_unordered(run, jobs):
+            searches.append(search)
             if sys.stderr.isatty():
-                done = sum(map(len, found.values()))
-                end = "\n" if done == len(jobs) else ""
-                print(f"\r{done}/{len(jobs)} searches", end=end, file=sys.stderr, flush=True)
+                end = "\n" if len(searches) == len(jobs) else ""
+                told = f"\r{len(searches)}/{len(jobs)} searches"
+                print(told, end=end, file=sys.stderr, flush=True)
     print(
         f"{arguments.table.name}: {len(goal.tasks)} tasks, length {goal.max_length}, "
         f"{len(table.targets)} targets, {len(table.seeds)} seeds; objective {arguments.objective}"
@@ -112,11 +137,17 @@ def main() -> None:
         f"within 0.5 points of the best: {goal.good_fraction():.1%} of sequences; having seen all "
         f"at one observation each: found in {goal.ceiling():.0%} of observations"
     )
+    spent = {m: sum(s.seconds for s in searches if s.method == m) for m in arguments.methods}
     print("seconds: " + ", ".join(f"{m} {s:.0f}" for m, s in spent.items()))
+    errors = [search.error for search in searches if search.error]
+    for error in errors:
+        print(f"broken off: {error}")
     print(f"{'steps':14}{'median':>12}{'quartile 1':>12}{'quartile 3':>12}{'/ oracle':>10}  found")
     print(row("oracle", [float(oracle)], oracle, max_steps))
-    for method, values in found.items():
+    for method in arguments.methods:
+        values = [search.steps for search in searches if search.method == method]
         print(row(method, values, oracle, max_steps))
+    sys.exit(1 if errors else 0)
 
 
 if __name__ == "__main__":

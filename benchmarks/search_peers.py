@@ -9,9 +9,11 @@ target, in turns. Resources are told as 1, 3, 9... so that the rungs of every li
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from benchmarks.search_goal import ETA, NUM_RUNGS, Goal
@@ -89,6 +91,50 @@ def optuna_gp(goal: Goal, seed: int) -> Peer:
     return OptunaPeer(goal, lambda: optuna.samplers.GPSampler(seed=seed))
 
 
+class SyneTunePeer:
+    """Syne Tune's ASHA with its own random searcher."""
+
+    def __init__(self, goal: Goal, seed: int) -> None:
+        import numpy as np  # noqa: PLC0415
+        from syne_tune.config_space import choice  # noqa: PLC0415
+        from syne_tune.optimizer.schedulers.asha import (  # noqa: PLC0415
+            AsynchronousSuccessiveHalving,
+        )
+
+        # It draws its brackets from the global generator.
+        np.random.seed(seed)
+        self._scheduler = AsynchronousSuccessiveHalving(
+            {name: choice(choices) for name, choices in positions(goal).items()},
+            metric="score",
+            do_minimize=False,
+            time_attr="resource",
+            max_t=ETA ** (NUM_RUNGS - 1),
+            grace_period=1,
+            reduction_factor=ETA,
+            random_seed=seed,
+        )
+        self._count = 0
+        self._trial: Any = None
+
+    def ask(self) -> dict[str, str]:
+        """Return the next trial's parameters."""
+        from syne_tune.backend.trial_status import Trial  # noqa: PLC0415
+
+        config = self._scheduler.suggest().config
+        self._trial = Trial(self._count, config, datetime(2000, 1, 1, tzinfo=UTC))
+        self._count += 1
+        self._scheduler.on_trial_add(self._trial)
+        return dict(config)
+
+    def report(self, resource: int, score: float) -> bool:
+        """Report the trial; whether it goes on."""
+        result = {"score": score, "resource": resource}
+        goes_on = self._scheduler.on_trial_result(self._trial, result) == "CONTINUE"
+        if not goes_on:
+            self._scheduler.on_trial_remove(self._trial)
+        return goes_on
+
+
 class RayPeer:
     """Ray Tune's OptunaSearch (TPE) and ASHAScheduler, called as Tune's event loop calls them."""
 
@@ -147,31 +193,50 @@ PEERS: dict[str, Callable[[Goal, int], Peer]] = {
     "ray-tune": RayPeer,
     "optuna-tpe": optuna_tpe,
     "optuna-gp": optuna_gp,
+    "syne-asha": SyneTunePeer,
 }
 
 
-def steps_of_peer(goal: Goal, name: str, seed: int, max_steps: int) -> float:
+def is_installed(name: str) -> bool:
+    """Whether a peer's library is there; Syne Tune's is nobody's requirement."""
+    return name != "syne-asha" or importlib.util.find_spec("syne_tune") is not None
+
+
+def steps_of_peer(
+    goal: Goal, make_peer: Callable[[Goal, int], Peer], seed: int, max_steps: int
+) -> float:
     """Return the steps that a peer takes to find the best; infinite beyond ``max_steps``."""
-    peers = {entity: PEERS[name](goal, seed) for entity in goal.entities}
-    recorded = goal.table.seeds[seed % len(goal.table.seeds)]
+    peers = {entity: make_peer(goal, seed) for entity in goal.entities}
     best: dict[str, tuple[float, str]] = {}
     steps = 0
     while steps < max_steps:
         for entity, peer in peers.items():
-            sequence = decode_sequence(peer.ask())
-            text = str(sequence)
-            steps += sum(goal.table.steps(str(prefix)) for prefix in sequence.prefixes())
-            budgets = [goal.table.budgets(target) for target in goal.targets_of(entity)]
-            for rung in range(NUM_RUNGS):
-                steps += sum(b[rung] - (b[rung - 1] if rung else 0) for b in budgets)
-                score = goal.observed(text, entity, recorded, rung)
-                goes_on = peer.report(ETA**rung, score)
-                if rung == NUM_RUNGS - 1:
-                    assert not goes_on, "a trial ends at its full budget"
-                    if entity not in best or score > best[entity][0]:
-                        best[entity] = (score, text)
-                        if goal.is_found({e: found[1] for e, found in best.items()}):
-                            return steps
-                elif not goes_on:
-                    break
+            text, score, spent = run_trial(goal, entity, peer, seed)
+            steps += spent
+            if score is not None and (entity not in best or score > best[entity][0]):
+                best[entity] = (score, text)
+                if goal.is_found({name: answer for name, (_, answer) in best.items()}):
+                    return float(steps)
     return math.inf
+
+
+def run_trial(goal: Goal, entity: str, peer: Peer, seed: int) -> tuple[str, float | None, int]:
+    """Run a peer's next trial.
+
+    Returns:
+        Its sequence, its score at the full budget (``None`` if it did not come to it), and the
+        steps that it trained.
+    """
+    sequence = decode_sequence(peer.ask())
+    recorded = goal.table.seeds[seed % len(goal.table.seeds)]
+    steps = sum(goal.table.steps(str(prefix)) for prefix in sequence.prefixes())
+    budgets = [goal.table.budgets(target) for target in goal.targets_of(entity)]
+    for rung in range(NUM_RUNGS):
+        steps += sum(at[rung] - (at[rung - 1] if rung else 0) for at in budgets)
+        score = goal.observed(str(sequence), entity, recorded, rung)
+        goes_on = peer.report(ETA**rung, score)
+        if rung == NUM_RUNGS - 1:
+            return str(sequence), score, steps
+        if not goes_on:
+            break
+    return str(sequence), None, steps
