@@ -42,9 +42,12 @@ def read_supertags(context: ReadContext) -> Iterator[TaggingRecord]:
         tag_map = {**_read_tag_map(context.paths[1]), **tag_map}
     else:
         path = context.path
-    index = 0
+    index = longest = 0
     for number, line in read_lines(path):
         if not line.strip():
+            if longest == 1:
+                found = "a blank line behind sentences of one word"
+                raise malformed(path, number, found, "a sentence, not a word, on each line")
             continue
         columns = line.split("\t")
         if len(columns) != 2 and (context.labelled or len(columns) != 1):
@@ -56,7 +59,7 @@ def read_supertags(context: ReadContext) -> Iterator[TaggingRecord]:
                 found = f"{len(tags)} supertags of {len(words)} words"
                 raise malformed(path, number, found, "one a word")
         yield TaggingRecord(str(index), words, tags)
-        index += 1
+        index, longest = index + 1, max(longest, len(words))
 
 
 def _categories(

@@ -70,12 +70,15 @@ def read_squad_sentences(context: ReadContext) -> Iterator[RetrievalRecord]:
     candidates; otherwise all sentences are, so that there is something to search in. A question
     whose answer begins in no sentence is left out and counted.
 
+    Options: ``version`` (as for ``read_squad``).
+
     Raises:
         DataError: As ``read_squad``.
     """
-    context.check_options()
+    context.check_options("version")
     training = context.split == "train"
-    for number, paragraph in enumerate(read_paragraphs(context.path), start=1):
+    paragraphs = read_paragraphs(context.path, context.option("version", ""))
+    for number, paragraph in enumerate(paragraphs, start=1):
         passage = paragraph.text("context")
         spans = split_sentences(passage)
         wanted = set() if training else set(range(len(spans)))

@@ -27,6 +27,9 @@ _SIGNATURES = {
     b"PAR1": "a Parquet file",
 }
 
+#: What a file is expected to be where it has a field of another data set's.
+NOT_FOREIGN = "none, as it is another data set's"
+
 # Cosmos QA and SQuAD-like paragraphs stay far below this; csv's own limit of 128 KiB does not.
 csv.field_size_limit(16 * 1024 * 1024)
 
@@ -134,7 +137,12 @@ def read_rows(path: Path, *, delimiter: str, quoting: bool) -> Iterator[tuple[in
 
 
 def read_table(
-    path: Path, *, delimiter: str, quoting: bool, columns: Sequence[str]
+    path: Path,
+    *,
+    delimiter: str,
+    quoting: bool,
+    columns: Sequence[str],
+    foreign: Sequence[str] = (),
 ) -> Iterator[tuple[int, dict[str, str] | None]]:
     """Yield the rows of a delimited file with a header, as mappings from column to field.
 
@@ -148,9 +156,10 @@ def read_table(
         delimiter: One character.
         quoting: As for ``read_rows``.
         columns: The columns needed; ``-1`` stands for the last field of each row.
+        foreign: Columns that tell another data set's file from this one's.
 
     Raises:
-        DataError: No header, or a needed column it lacks.
+        DataError: No header, a needed column it lacks, or a foreign one it has.
     """
     rows = read_rows(path, delimiter=delimiter, quoting=quoting)
     first = next(rows, None)
@@ -166,6 +175,9 @@ def read_table(
         else:
             found = f"the columns {shorten(' '.join(header), 200)}"
             raise malformed(path, number, found, f"a column {column!r}")
+    for column in foreign:
+        if column in header:
+            raise malformed(path, number, f"a column {column!r}", NOT_FOREIGN)
     open_ended = "-1" in positions
     for number, row in rows:
         complete = max(positions.values(), default=0) < len(row)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from spaces.errors import DataError
 from trainables.readers.base import ReadContext, check_label, malformed
 from trainables.readers.fields import Row
-from trainables.readers.lines import read_objects, read_rows, read_table
+from trainables.readers.lines import NOT_FOREIGN, read_objects, read_rows, read_table
 from trainables.records import ClassificationRecord
 
 #: SNLI and MultiNLI mark examples without a majority label so; every user of them leaves these out.
@@ -57,25 +57,27 @@ def read_table_pairs(context: ReadContext) -> Iterator[ClassificationRecord]:
 
     Options: ``text``, ``text_pair``, ``label`` (column names; ``label: "-1"`` for the last field of
     each row), ``id`` (column name; row number when absent), ``where`` (column to the value that
-    selects a row), ``drop_label`` (a label whose rows are left out), ``max_malformed`` (rows of too
-    few or too many columns that the release is known to hold), ``label_map``. What is left out is
-    counted.
+    selects a row), ``lacks`` (columns that tell another data set's file from this one's),
+    ``drop_label`` (a label whose rows are left out), ``max_malformed`` (rows of too few or too many
+    columns that the release is known to hold), ``label_map``. What is left out is counted.
 
     Raises:
         DataError: A missing column, more malformed rows than the release is known to hold, or an
             unknown label.
     """
     context.check_options(
-        "text", "text_pair", "label", "id", "where", "drop_label", "max_malformed", "label_map"
+        *("text", "text_pair", "label", "id", "where", "lacks"),
+        *("drop_label", "max_malformed", "label_map"),
     )
     text, pair = context.option("text", "sentence1"), context.option("text_pair", "sentence2")
     label, key = context.option("label", "label"), context.option("id", "")
     where: dict[str, str] = context.option("where", {})
+    lacks: list[str] = context.option("lacks", [])
     columns = [column for column in (text, pair, key, *where) if column]
     if context.labelled:
         columns.append(label)
     path, budget = context.path, _Budget(context)
-    rows = read_table(path, delimiter="\t", quoting=False, columns=columns)
+    rows = read_table(path, delimiter="\t", quoting=False, columns=columns, foreign=lacks)
     for index, (number, row) in enumerate(rows):
         if row is None:
             expected = f"the columns {', '.join(columns)}"
@@ -111,15 +113,20 @@ class _Budget:
 def read_jsonl(context: ReadContext) -> Iterator[ClassificationRecord]:
     """Read texts and a label from JSON Lines (SNLI, MultiNLI, ANLI).
 
-    Options: ``text``, ``text_pair``, ``label``, ``id`` (field names), ``drop_label`` (a label
-    whose examples are left out and counted), ``label_map``.
+    Options: ``text``, ``text_pair``, ``label``, ``id`` (field names), ``lacks`` (fields that tell
+    another data set's file from this one's), ``drop_label`` (a label whose examples are left out
+    and counted), ``label_map``.
 
     Raises:
         DataError: A missing field or an unknown label.
     """
-    context.check_options("text", "text_pair", "label", "id", "drop_label", "label_map")
+    context.check_options("text", "text_pair", "label", "id", "lacks", "drop_label", "label_map")
     path = context.path
+    lacks: list[str] = context.option("lacks", [])
     for index, (number, values) in enumerate(read_objects(path)):
+        for name in lacks:
+            if name in values:
+                raise malformed(path, number, f"a field {name!r}", NOT_FOREIGN)
         record = classification_record(Row(values, path, number), context, index)
         if record is None:
             context.skip(NO_GOLD)

@@ -24,19 +24,20 @@ def read_squad(context: ReadContext) -> Iterator[QuestionRecord]:
 
     XTREME blanks test answers by an empty text at position 0: such a question is unlabelled.
 
-    Options: ``id_prefix`` (only questions whose id begins so, as TyDi QA names the language),
-    ``unanswerable`` (true for SQuAD 2.0, where every question says ``is_impossible`` or not and an
-    impossible one has no answers; false where all have some, so that a file of the other version
-    is an error), ``misplaced`` (``skip`` leaves out, and counts, questions with an answer that is
-    not at its place, as machine translations hold some; ``error`` by default).
+    Options: ``version`` (how the document's ``version`` begins, if it has one, so that the file of
+    another data set is noticed), ``id_prefix`` (only questions whose id begins so, as TyDi QA names
+    the language), ``unanswerable`` (true for SQuAD 2.0, where every question says ``is_impossible``
+    or not and an impossible one has no answers; false where all have some, so that a file of the
+    other version is an error), ``misplaced`` (``skip`` leaves out, and counts, questions with an
+    answer that is not at its place, as machine translations hold some; ``error`` by default).
 
     Raises:
         DataError: Not JSON, a missing field, an answer that is not at its place in the context, or
             a question without answers where all have some.
     """
-    context.check_options("id_prefix", "unanswerable", "misplaced")
+    context.check_options("version", "id_prefix", "unanswerable", "misplaced")
     prefix = context.option("id_prefix", "")
-    for paragraph in read_paragraphs(context.path):
+    for paragraph in read_paragraphs(context.path, context.option("version", "")):
         passage = paragraph.text("context")
         for question in paragraph.rows("qas"):
             identifier = question.text("id")
@@ -54,15 +55,22 @@ def read_squad(context: ReadContext) -> Iterator[QuestionRecord]:
             yield QuestionRecord(identifier, question.text("question"), passage, answers)
 
 
-def read_paragraphs(path: Path) -> Iterator[Row]:
+def read_paragraphs(path: Path, version: str = "") -> Iterator[Row]:
     """Yield the paragraphs of a document in SQuAD's layout, each knowing its place in it.
 
+    Args:
+        path: The file.
+        version: How its ``version`` begins, if it has one.
+
     Raises:
-        DataError: Not JSON, or not in that layout.
+        DataError: Not JSON, not in that layout, or of another version.
     """
     document = read_document(path)
     if not isinstance(document, dict):
         raise malformed(path, "the top level", shorten(document), 'an object with "data"')
+    found = document.get("version")
+    if isinstance(found, str) and not found.startswith(version):
+        raise malformed(path, "version", shorten(found), f"one that begins with {version!r}")
     for article in Row(document, path, "").rows("data"):
         yield from article.rows("paragraphs")
 

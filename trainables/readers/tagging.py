@@ -33,6 +33,8 @@ def read_token_tags(context: ReadContext) -> Iterator[TaggingRecord]:
     for number, line in read_lines(path):
         if separator not in line and not line.strip():
             if tokens:
+                if num_sentences == 0 and not prefixed:
+                    _check_unprefixed(tokens, context, number - 1)
                 yield _record(num_sentences, tokens, tags, context.labelled)
                 num_sentences += 1
                 tokens, tags = [], []
@@ -51,6 +53,13 @@ def read_token_tags(context: ReadContext) -> Iterator[TaggingRecord]:
             tags.append(check_label(columns[tag_column].strip(), context, path, number))
     if tokens:
         yield _record(num_sentences, tokens, tags, context.labelled)
+
+
+def _check_unprefixed(tokens: list[str], context: ReadContext, number: int) -> None:
+    """Notice WikiANN's own files where tokens without a prefix are expected."""
+    if len(tokens) > 1 and all(token.startswith(f"{context.language}:") for token in tokens):
+        found = f"the token {shorten(tokens[-1])}, and every other like it"
+        raise malformed(context.path, number, found, "tokens without their language")
 
 
 def _record(index: int, tokens: list[str], tags: list[str], labelled: bool) -> TaggingRecord:
