@@ -42,6 +42,7 @@ def read_supertags(context: ReadContext) -> Iterator[TaggingRecord]:
         tag_map = {**_read_tag_map(context.paths[1]), **tag_map}
     else:
         path = context.path
+    tag_map = {category: category for category in tag_map.values()} | tag_map
     index = longest = 0
     for number, line in read_lines(path):
         if not line.strip():
@@ -70,11 +71,10 @@ def _categories(
     number: int,
 ) -> tuple[str, ...]:
     if tag_map:
-        known = set(tag_map.values())
         for tag in tags:
-            if tag not in tag_map and tag not in known:
+            if tag not in tag_map:
                 raise malformed(path, number, f"the supertag {shorten(tag)}", "one of the tag map")
-        tags = [tag_map.get(tag, tag) for tag in tags]
+        tags = [tag_map[tag] for tag in tags]
     return tuple(check_label(tag, context, path, number) for tag in tags)
 
 
