@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,8 +35,6 @@ def make_tokenizer(texts: Sequence[str], vocab_size: int) -> Any:
 
 def _any_sentencepiece_model() -> bytes:
     """Return a model for the sake of its table of characters, which is XLM-R's own."""
-    import io  # noqa: PLC0415
-
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["a b c"] * 9),
