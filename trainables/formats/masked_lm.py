@@ -27,10 +27,11 @@ from trainables.formats.base import (
     Tokenizer,
     pad_rows,
 )
-from trainables.pretraining import LEFT_ALONE, MASKED_SHARE, REPLACED_BY_MASK
 from trainables.records import TextRecord
 
-Array = np.ndarray[Any, np.dtype[np.int64]]
+#: Share of the subwords to predict, and how they are hidden (Devlin et al., arXiv:1810.04805).
+MASKED_SHARE = 0.15
+REPLACED_BY_MASK, LEFT_ALONE = 0.8, 0.1
 
 
 class MaskedLM(TaskFormat[TextRecord, Any]):
@@ -88,10 +89,10 @@ class MaskedLM(TaskFormat[TextRecord, Any]):
         if task.options.get("pack", False):
             pieces = _packed(pieces, room)
         before, after = _around(tokenizer)
-        special = _vocabulary(tokenizer).special
+        is_special = _vocabulary(tokenizer).is_special
         features = []
         for piece, source in pieces:
-            maskable = len(piece) - int(np.isin(piece, special).sum())
+            maskable = len(piece) - int(is_special[list(piece)].sum())
             features.append(Feature((before + piece + after,), source, maskable or None))
         return features
 
@@ -162,19 +163,27 @@ class _GivenStates(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Vocabulary:
-    """Subwords by what masking does with them."""
+    """Subwords by what masking does with them.
+
+    Attributes:
+        mask: Id of the mask.
+        is_special: Whether each id is of a special token.
+        ordinary: Ids of all others.
+    """
 
     mask: int
-    special: Array
-    ordinary: Array
+    is_special: np.ndarray[Any, np.dtype[np.bool_]]
+    ordinary: np.ndarray[Any, np.dtype[np.int64]]
 
 
 @lru_cache(maxsize=2)
 def _vocabulary(tokenizer: Tokenizer) -> _Vocabulary:
     added = tokenizer.added_tokens_decoder.items()
     special = {index for index, token in added if token.special} | set(tokenizer.all_special_ids)
-    ordinary = sorted(set(tokenizer.get_vocab().values()) - special)
-    return _Vocabulary(int(tokenizer.mask_token_id), np.array(sorted(special)), np.array(ordinary))
+    known = set(tokenizer.get_vocab().values())
+    is_special = np.zeros(max(known | special) + 1, dtype=np.bool_)
+    is_special[list(special)] = True
+    return _Vocabulary(int(tokenizer.mask_token_id), is_special, np.array(sorted(known - special)))
 
 
 def _around(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -208,7 +217,7 @@ def _hide(feature: Feature, vocabulary: _Vocabulary, rng: np.random.Generator) -
     Source: Devlin et al. 2019, arXiv:1810.04805, section 3.1.
     """
     row = np.array(feature.rows[0])
-    places = np.flatnonzero(~np.isin(row, vocabulary.special))
+    places = np.flatnonzero(~vocabulary.is_special[row])
     count = max(1, int(MASKED_SHARE * len(places) + rng.random()))
     hidden = rng.choice(places, count, replace=False)
     labels = np.full(len(row), IGNORE)

@@ -37,6 +37,7 @@ def subwords(texts):
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
 
 
+@settings(deadline=None)
 @given(texts=TEXTS, max_length=st.integers(8, 40))
 def test_every_subword_of_every_text_is_in_one_row(texts, max_length):
     features = encode(texts, max_length)
@@ -49,6 +50,7 @@ def test_every_subword_of_every_text_is_in_one_row(texts, max_length):
         assert all(len(row) == max_length - 2 for row in mine[:-1])
 
 
+@settings(deadline=None)
 @given(texts=TEXTS, max_length=st.integers(8, 40))
 def test_packing_joins_whole_texts_in_order(texts, max_length):
     features = encode(texts, max_length, pack=True)
