@@ -11,7 +11,7 @@ under the same seed is free of that luck.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -160,48 +160,47 @@ def student(mean: float, error: float, degrees: float, confidence: float, num: i
     return Estimate(mean, mean - half, mean + half, num, p)
 
 
-def estimate_crossed(values: Any, confidence: float) -> Estimate:
+def estimate_crossed(values: Any, confidence: float, noise: Noise | None = None) -> Estimate:
     """Estimate the mean of a table whose rows and columns are both samples.
 
     Languages of a group and seeds, for instance: value[l, j] = mu + l + s[j] + e[l, j]. The
-    variance of the mean is ``(MS_rows + MS_columns - MS_rest) / n``, never taken to be less than
-    one of the first two alone gives, with Satterthwaite's degrees of freedom.
+    variance of the mean is ``(MS_rows + MS_columns - MS_rest) / n``, and what rows add to it is
+    never taken to be negative; degrees of freedom are Satterthwaite's.
 
     Args:
         values: `rows x columns`, no NaN.
         confidence: Coverage of the interval.
+        noise: Noise of a column's mean, pooled with others; otherwise that of these columns.
 
     Returns:
-        The estimate; ``num`` is the number of rows. One column has no interval: what a seed does to
-        all rows alike cannot be seen. One row has Student's interval over its columns.
+        The estimate; ``num`` is the number of rows. One column has no interval, pooled or not: what
+        a seed does to all rows alike cannot be seen. One row has Student's over its columns.
 
     Source: Satterthwaite 1946, Biometrics Bulletin 2(6).
     """
     table = np.asarray(values, dtype=float)
     num_rows, num_columns = table.shape
-    if num_columns < 2 or num_rows == 0:
-        return Estimate(mean=float(table.mean()) if table.size else _NAN, num=num_rows)
-    if num_rows == 1:
-        return replace(estimate_mean(table[0], confidence), num=1)
+    if table.size == 0:
+        return Estimate()
+    if num_columns < 2:
+        return Estimate(mean=float(table.mean()), num=num_rows)
     mean = float(table.mean())
     rows, columns = table.mean(axis=1), table.mean(axis=0)
-    rest = table - rows[:, None] - columns[None, :] + mean
-    freedom = (num_rows - 1, num_columns - 1, (num_rows - 1) * (num_columns - 1))
-    ms_rows = num_columns * float(((rows - mean) ** 2).sum()) / freedom[0]
-    ms_columns = num_rows * float(((columns - mean) ** 2).sum()) / freedom[1]
-    ms_rest = float((rest**2).sum()) / freedom[2]
-    parts = max(
-        (
-            [(ms_rows, freedom[0]), (ms_columns, freedom[1]), (-ms_rest, freedom[2])],
-            [(ms_rows, freedom[0])],
-            [(ms_columns, freedom[1])],
-        ),
-        key=lambda terms: sum(square for square, _ in terms),
-    )
-    total = sum(square for square, _ in parts)
-    spread = sum(square**2 / degrees for square, degrees in parts)
-    degrees = total**2 / spread if spread else float(freedom[1])
-    return student(mean, math.sqrt(total / table.size), degrees, confidence, num_rows)
+    if noise is None or noise.degrees == 0:
+        noise = Noise(float(columns.std(ddof=1)), num_columns - 1)
+    parts = [(noise.sd**2 / num_columns, noise.degrees)]
+    if num_rows > 1:
+        rest = table - rows[:, None] - columns[None, :] + mean
+        freedom = (num_rows - 1, (num_rows - 1) * (num_columns - 1))
+        ms_rows = num_columns * float(((rows - mean) ** 2).sum()) / freedom[0]
+        ms_rest = float((rest**2).sum()) / freedom[1]
+        if ms_rows > ms_rest:
+            parts.append((ms_rows / table.size, freedom[0]))
+            parts.append((-ms_rest / table.size, freedom[1]))
+    total = sum(part for part, _ in parts)
+    spread = sum(part**2 / degrees for part, degrees in parts)
+    degrees = total**2 / spread if spread else noise.degrees
+    return student(mean, math.sqrt(total), degrees, confidence, num_rows)
 
 
 def adjust_holm(p_values: Any) -> list[float]:
