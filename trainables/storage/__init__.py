@@ -1,0 +1,1 @@
+"""The parts of the stage store: files, entries, owners, leases, eviction, quarantine."""
