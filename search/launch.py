@@ -24,6 +24,7 @@ from search.pricing import Price, price
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
 from search.tables import write_tables
+from search.tokenising_view import show_tokenising
 from search.view import LiveView
 from spaces.errors import InputError, ResourcesError, TaskorderError
 from spaces.study import Study
@@ -36,6 +37,7 @@ from trainables.preparation import (
     prepare,
     training_planner,
 )
+from trainables.preparing import prepare_elsewhere
 from trainables.progress import drop_progress
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
@@ -116,6 +118,9 @@ def launch(
         directory.create(study, data_root)  # refuses, by name
     check(study, data_root, address)
     preparation = prepare(study, data_root, run_dir)
+    if study.model.name != SCRATCH:
+        # Before anything is written: what is wrong with a record is told as wrong input.
+        _tokenise(study, preparation, data_root, console)
     resolved = directory.create(study, data_root)
     return _run(study, resolved, directory, preparation, address=address, console=console)
 
@@ -131,7 +136,9 @@ def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
     data_root = Path(resolved["data_root"]) if resolved["data_root"] else None
     check(study, data_root, address)
     preparation = prepare(study, data_root, run_dir)
-    return _run(study, resolved, directory, preparation, address=address, console=console)
+    return _run(
+        study, resolved, directory, preparation, address=address, console=console, is_resumed=True
+    )
 
 
 def _run(
@@ -142,6 +149,7 @@ def _run(
     *,
     address: str | None,
     console: Console,
+    is_resumed: bool = False,
 ) -> Outcome:
     with directory.driven():
         ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
@@ -157,7 +165,9 @@ def _run(
         sweeper = _Sweeper(StageStore(directory.store_url(study)), coordinator)
         try:
             if not coordinator.is_finished:
-                _prepare_model(study, resolved, preparation, console)
+                if _prepare_model(study, resolved, preparation, console) or is_resumed:
+                    data_root = resolved["data_root"]
+                    _tokenise(study, preparation, Path(data_root) if data_root else None, console)
                 with LiveView(study, lambda: coordinator.records, console) as view:
 
                     def refresh() -> None:
@@ -279,11 +289,11 @@ def _max_concurrent(study: Study) -> int:
 
 def _prepare_model(
     study: Study, resolved: dict[str, Any], preparation: Preparation, console: Console
-) -> None:
-    """Make a ``scratch`` model if it is not there yet, in a worker process."""
+) -> bool:
+    """Make a ``scratch`` model if it is not there yet, in a worker process; whether it was made."""
     folder = Path(preparation.model_path)
     if study.model.name != SCRATCH or (folder / "model.safetensors").is_file():
-        return
+        return False
     import ray  # noqa: PLC0415
 
     def build(study_json: dict[str, Any], data_root: str | None, path: str) -> None:
@@ -298,6 +308,25 @@ def _prepare_model(
             study.model_dump(mode="json"), resolved["data_root"], str(folder)
         )
     )
+    return True
+
+
+def _tokenise(
+    study: Study, preparation: Preparation, data_root: Path | None, console: Console
+) -> None:
+    """Tokenise what the study trains on, so that a bad record is found before time is spent."""
+    events = prepare_elsewhere(
+        study,
+        preparation.model_path,
+        data_root,
+        _cache_dir(study),
+        {name: data.num_examples for name, data in preparation.planner.data.items()},
+    )
+    show_tokenising(events, console)
+
+
+def _cache_dir(study: Study) -> Path | None:
+    return Path(study.storage.cache).expanduser().resolve() if study.storage.cache else None
 
 
 def _tune(
@@ -328,6 +357,10 @@ def _tune(
         data_root=resolved["data_root"],
         evaluation=preparation.evaluation,
         run_id=resolved["run_id"],
+        cache_dir=str(cache_dir) if (cache_dir := _cache_dir(study)) else None,
+        predictions_dir=str((directory.path / "predictions").resolve())
+        if study.training.save_predictions
+        else None,
     )
     resources = study.resources.model_dump()
 

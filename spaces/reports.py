@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,3 +34,37 @@ class StageReport:
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-able data."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SetProgress:
+    """How far the tokenising of a training set has come.
+
+    Attributes:
+        stream: The stream of training examples, in its text form.
+        num_done: Records that are tokenised.
+        total: All of its records, where their number is known.
+    """
+
+    stream: str
+    num_done: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetReport:
+    """What a stream of training examples holds, now that it is tokenised.
+
+    Attributes:
+        stream: The stream, in its text form.
+        num_records: Records that were read.
+        num_examples: Examples that were made of them and can be trained on.
+        left_out: Records that were left out, by reason.
+        is_cached: Whether all of it was tokenised before.
+    """
+
+    stream: str
+    num_records: int
+    num_examples: int
+    left_out: Mapping[str, int]
+    is_cached: bool

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from spaces.errors import InputError, UnknownNameError, near_matches
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
-from spaces.languages import resolve_languages
 from spaces.stage_names import check_stages
 from spaces.study_messages import describe
 from spaces.study_schema import (
@@ -141,7 +140,7 @@ def _check_names(study: Study) -> None:
         seen.add(target.name)
         if target.languages:
             where = f"targets.{target.name}.languages"
-            resolve_languages(target.languages, task.languages, where)
+            task.select_languages(target.languages, where)
     # The space checks its own bounds: a length beyond the number of tasks, a task listed twice.
     space = study.space
     _check_hyperparameters(study)

@@ -8,7 +8,7 @@ into a folder and name that folder in the study's ``task_folders``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from spaces.errors import InputError, UnknownNameError
 from spaces.fingerprints import fingerprint
+from spaces.languages import resolve_languages
 
 Format = Literal[
     "sequence_classification",
@@ -69,6 +70,7 @@ class HubSource(_Strict):
         splits: Our split to the hub's split name; an expression such as ``train_r1+train_r2`` too.
         reader: Name of the converter from rows to records.
         options: The converter's own options (column names, label names).
+        languages: The task's languages that it holds; all of them when empty.
     """
 
     path: str
@@ -77,6 +79,7 @@ class HubSource(_Strict):
     splits: dict[Split, str] = {}
     reader: str
     options: dict[str, Any] = {}
+    languages: tuple[str, ...] = ()
 
 
 class Task(_Strict):
@@ -93,6 +96,8 @@ class Task(_Strict):
         labels: Closed label set in head order; empty when read from the training set.
         train_language: Language of the training set.
         languages: Languages it is evaluated in; of an intermediate task, its own.
+        language_sets: Named lists of them, such as ``xtreme`` where XTREME-R added languages. A
+            study names one as it names a language group.
         train_task: Another task whose ``train`` (and English ``dev``) split is used to train this
             target, as XQuAD is trained on SQuAD v1.1.
         train_chain: Tasks the official protocol trains on, in this order, just before
@@ -121,6 +126,7 @@ class Task(_Strict):
     labels: tuple[str, ...] = ()
     train_language: str = "en"
     languages: tuple[str, ...] = Field(min_length=1)
+    language_sets: dict[str, tuple[str, ...]] = {}
     train_task: str | None = None
     train_chain: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -140,6 +146,12 @@ class Task(_Strict):
             raise ValueError("a task needs one of 'generator', 'files', 'hub' or 'parts'")
         if self.parts and (self.generator or self.files or self.hub or self.train_task):
             raise ValueError("a task made of 'parts' has no source of its own")
+        for name, members in self.language_sets.items():
+            strangers = [code for code in members if code not in self.languages]
+            if strangers:
+                raise ValueError(
+                    f"language_sets.{name}: {', '.join(strangers)} not among the task's languages"
+                )
         return self
 
     @property
@@ -149,10 +161,21 @@ class Task(_Strict):
             return True
         return "train" in self.files or (self.hub is not None and "train" in self.hub.splits)
 
+    def select_languages(self, names: Sequence[str], where: str) -> tuple[str, ...]:
+        """Return the languages that codes, language groups and language sets stand for.
+
+        Raises:
+            UnknownNameError: A name that is none of them.
+            InputError: A group without any language of the task.
+        """
+        codes = [code for name in names for code in self.language_sets.get(name, (name,))]
+        return resolve_languages(codes, self.languages, where)
+
     @property
     def identity(self) -> str:
         """Fingerprint of the definition: any change of it is another task."""
-        return fingerprint(self.model_dump(mode="json", exclude={"description", "citation"}))
+        wording = {"description", "citation", "language_sets"}
+        return fingerprint(self.model_dump(mode="json", exclude=wording))
 
 
 class Catalogue(Mapping[str, Task]):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import DataError
-from spaces.languages import resolve_languages
 from spaces.study import Study, TargetSection
 from spaces.tasks import Catalogue, Split, Task
 from trainables.data import available, available_languages, is_labelled, resolve_paths
@@ -58,7 +57,7 @@ def plan_evaluation(
     where = f"targets.{task.name}.languages"
     wanted: tuple[str, ...] = task.languages
     if target.languages:
-        wanted = resolve_languages(target.languages, task.languages, where)
+        wanted = task.select_languages(target.languages, where)
     found: dict[Split, list[EvaluationSet]] = {}
     for split in ("dev", "test"):
         there = available_languages(task, split, data_root=data_root, catalogue=catalogue)

@@ -14,7 +14,6 @@ from trainables.engine import Engine
 from trainables.evaluation_plan import EvaluationSet
 from trainables.formats import FORMATS
 from trainables.formats.base import Feature
-from trainables.formats.retrieval import pooled_layer
 from trainables.inputs import TaskInputs
 
 #: Outputs go to worker 0 after so many batches of each worker: what is under way stays small.
@@ -48,10 +47,6 @@ def outputs_of(
     form = FORMATS[task.format]
     features = {chosen: inputs.features(target, chosen.split, chosen.language) for chosen in sets}
     pool = _pool(features, shared=task.format == "retrieval")
-    options = {}
-    if task.format == "retrieval":
-        depth = int(engine.module.encoder.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
-        options["layer"] = pooled_layer(task.options, depth, task.name)
     batches = [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
     outputs: Outputs = {chosen: [None] * len(features[chosen]) for chosen in features}
     made: dict[int, list[Any]] = {}
@@ -62,7 +57,7 @@ def outputs_of(
             batch = [feature for feature, _ in batches[min(index, len(batches) - 1)]]
             pad_id = inputs.tokenizer.pad_token_id
             arguments = collate(batch, task.format, pad_id, engine.device, labelled=False)
-            logits = engine.logits(task=target, **arguments, **options)
+            logits = engine.logits(task=target, **arguments)
             if index < len(batches):
                 made[index] = form.outputs(logits, batch)
             if (turn + 1) % GATHERED_TURNS == 0 or turn + 1 == num_turns:

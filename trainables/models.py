@@ -43,7 +43,6 @@ class TaskModel(nn.Module):
         attention_mask: Tensor,
         labels: Tensor | None = None,
         scale: float = 1.0,
-        layer: int | None = None,
     ) -> Tensor:
         """Return logits, or the loss when labels are given.
 
@@ -54,15 +53,12 @@ class TaskModel(nn.Module):
             attention_mask: 1 at tokens, 0 at padding, `R x T`.
             labels: The format's labels; then the loss is returned, a scalar.
             scale: Factor on the summed loss (1 / units in the global batch, times workers).
-            layer: Give the head this layer's states instead of those it asks for.
         """
         if task is None:
             states_RTH, nothing = self._encode(input_ids, attention_mask, None)
             return states_RTH.sum() * 0.0 + nothing + self._rest(states_RTH, besides=None)
         head = self.heads[_key(task)]
-        if layer is None:
-            layer = head.layer  # type: ignore[assignment]
-        states_RTH, nothing = self._encode(input_ids, attention_mask, layer)
+        states_RTH, nothing = self._encode(input_ids, attention_mask, head.layer)  # type: ignore[arg-type]
         logits: Tensor = head(states_RTH, attention_mask, labels)
         if labels is None:
             return logits

@@ -62,27 +62,19 @@ class Session:
         config: The study's configuration.
         rank: This worker's number.
         world_size: Number of workers that train together.
-        predictions_dir: Where predictions on test sets are written, a folder a trial; ``None`` for
-            not at all.
     """
 
-    def __init__(
-        self,
-        config: SessionConfig,
-        rank: int = 0,
-        world_size: int = 1,
-        predictions_dir: str | None = None,
-    ) -> None:
+    def __init__(self, config: SessionConfig, rank: int = 0, world_size: int = 1) -> None:
         self.config = config
         self.rank = rank
         self.world_size = world_size
-        self.predictions_dir = predictions_dir
         self.store = StageStore(config.store_url)
         self.inputs = TaskInputs(
             config.study.catalogue(),
             config.study.training,
             Path(config.data_root) if config.data_root else None,
             load_tokenizer(config.model_path, config.study.model.revision),
+            Path(config.cache_dir) if config.cache_dir else None,
         )
         self._engine: engines.Engine | None = None
         self._engine_is_at: tuple[str, int] | None = None
@@ -186,8 +178,8 @@ class Session:
             self._engine_is_at = (plan.target_fingerprint, budget)
         sets = self.config.evaluation[plan.target]
         folder = None
-        if is_last and self.predictions_dir is not None:
-            folder = Path(self.predictions_dir) / str(plan.trial_id)
+        if is_last and self.config.predictions_dir is not None:
+            folder = Path(self.config.predictions_dir) / str(plan.trial_id)
         return evaluate(
             engine,
             self.inputs,
@@ -257,6 +249,7 @@ class Session:
             seed=derived_seed("heads", settings.seed, *mixture.tasks),
             revision=study.model.revision,
             weights=weights,
+            options={task: catalogue[task].options for task in mixture.tasks},
         )
         self._engine = engines.Engine(
             model,

@@ -21,6 +21,8 @@ class SessionConfig:
         evaluation: What each target is scored on.
         run_id: Identity of the run; noted in the stages it trains.
         cache_dir: Folder of the tokenised training sets; each machine's default one for ``None``.
+        predictions_dir: Where predictions on test sets are written, a folder a trial; ``None`` for
+            not at all.
     """
 
     study: Study
@@ -30,6 +32,7 @@ class SessionConfig:
     evaluation: dict[str, EvaluationPlan]
     run_id: str = ""
     cache_dir: str | None = None
+    predictions_dir: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able data."""
@@ -41,6 +44,7 @@ class SessionConfig:
             "evaluation": {name: asdict(plan) for name, plan in self.evaluation.items()},
             "run_id": self.run_id,
             "cache_dir": self.cache_dir,
+            "predictions_dir": self.predictions_dir,
         }
 
     @classmethod
@@ -48,8 +52,7 @@ class SessionConfig:
         """Rebuild a configuration from ``to_json``'s data."""
         evaluation = {
             name: EvaluationPlan(
-                tuple(EvaluationSet(**chosen) for chosen in plan["select"]),
-                tuple(EvaluationSet(**chosen) for chosen in plan["report"]),
+                **{part: tuple(EvaluationSet(**s) for s in sets) for part, sets in plan.items()}
             )
             for name, plan in data["evaluation"].items()
         }
@@ -61,4 +64,5 @@ class SessionConfig:
             evaluation=evaluation,
             run_id=data["run_id"],
             cache_dir=data["cache_dir"],
+            predictions_dir=data["predictions_dir"],
         )

@@ -31,22 +31,45 @@ files: {train: [{paths: [a.tsv], reader: tsv_pairs}]}
 
 def test_the_papers_tasks_are_there() -> None:
     expected = (
-        "anli bucc2018 commonsenseqa copa cosmosqa hellaswag lareqa mlqa mnli panx pawsx qqp siqa"
-        " snli squad1 squad2 tatoeba tydiqa ud_feats ud_upos udpos xcopa xnli xquad"
+        "anli anli_plus bible bucc2018 ccg commonsenseqa copa cosmosqa hellaswag lareqa mewslix"
+        " mlqa mnli panx pawsx qqp raw_text siqa snli squad1 squad2 tatoeba tydiqa ud_case ud_feats"
+        " ud_lemma ud_number ud_tense ud_text ud_upos udpos xcopa xnli xquad"
     )
     assert set(expected.split()) <= {task.name for task in PAPERS}
 
 
 @pytest.mark.parametrize(
-    ("name", "num_languages"),
+    ("name", "in_xtreme", "added"),
     [
-        *(("xnli", 15), ("pawsx", 7), ("udpos", 33), ("panx", 40), ("tatoeba", 36)),
-        *(("xquad", 11), ("mlqa", 7), ("tydiqa", 9), ("xcopa", 11), ("bucc2018", 4)),
+        *(("xnli", 15, ""), ("pawsx", 7, ""), ("mlqa", 7, ""), ("tydiqa", 9, "")),
+        *(("xcopa", 11, ""), ("bucc2018", 4, ""), ("mewslix", 11, "")),
+        ("udpos", 33, "lt pl uk wo ro"),
+        ("panx", 40, "qu pl uk az lt pa gu ro"),
+        ("tatoeba", 36, "az lt pl uk ro"),
+        ("xquad", 11, "ro"),
     ],
 )
-def test_languages_are_xtremes(name: str, num_languages: int) -> None:
-    languages = CATALOGUE[name].languages
-    assert len(set(languages)) == len(languages) == num_languages
+def test_languages_are_xtremes_and_then_those_of_xtreme_r(
+    name: str, in_xtreme: int, added: str
+) -> None:
+    task = CATALOGUE[name]
+    assert len(set(task.languages)) == len(task.languages)
+    xtreme = task.select_languages(["xtreme"], "here") if added else task.languages
+    assert len(xtreme) == in_xtreme
+    assert task.languages == (*xtreme, *added.split())
+
+
+def test_a_language_set_stands_beside_codes_and_groups() -> None:
+    task = CATALOGUE["udpos"]
+    turkic = task.select_languages(["turkic", "wo"], "here")
+    assert turkic == ("kk", "tr", "wo")
+    assert task.select_languages(["xtreme", "wo"], "here") == (
+        *task.select_languages(["xtreme"], "here"), "wo",
+    )  # fmt: skip
+    with pytest.raises(UnknownNameError, match=r"here: unknown language.*'xtrem'"):
+        task.select_languages(["xtrem"], "here")
+    with pytest.raises(InputError, match=r"language_sets\.new: xx not among the task's languages"):
+        parse_task(MINIMAL + "language_sets: {new: [xx]}\n", "test")
 
 
 @pytest.mark.parametrize("task", CATALOGUE.values(), ids=lambda task: task.name)
@@ -74,9 +97,10 @@ def test_every_placeholder_can_be_filled(task: Task) -> None:
 
 @pytest.mark.parametrize("task", PAPERS, ids=lambda task: task.name)
 def test_a_target_can_be_trained_unless_it_is_retrieval(task: Task) -> None:
-    source = CATALOGUE[task.train_task] if task.train_task else task
-    assert "train" in source.files or not task.trains
-    assert source.format == task.format
+    names = task.parts or ((task.train_task,) if task.train_task else (task.name,))
+    for source in (CATALOGUE[name] for name in names):
+        assert "train" in source.files or not task.trains
+        assert source.format == task.format
 
 
 def test_identity_follows_the_definition_but_not_its_wording() -> None:

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from spaces.errors import InputError
 from spaces.study import DeepSpeedSection, TrainingSection
 from spaces.tasks import load_catalogue
 from tests.trainables import tiny
@@ -171,11 +170,3 @@ def test_a_set_that_is_scored_and_written_is_run_once(evaluated, tmp_path):
         "dev-fr.tsv",
     ]
     assert sum(len(batch) for batch in evaluated("panx", plan)[1]) == 11
-
-
-@needs_worker
-def test_an_impossible_layer_is_refused(evaluated, inputs, monkeypatch):
-    task = inputs.catalogue["tatoeba"].model_copy(update={"options": {"layer": 9}})
-    monkeypatch.setitem(inputs.catalogue._tasks, "tatoeba", task)
-    with pytest.raises(InputError, match=r"options\.layer is 9, the model has 2 layers"):
-        evaluated("tatoeba", EvaluationPlan((EvaluationSet("de", "test"),), ()))

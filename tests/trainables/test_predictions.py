@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ def session_on(tiny_model, data_root, tmp_path, targets, **training):
         preparation.evaluation,
     )
     folder = tmp_path / "predictions"
-    return Session(config, predictions_dir=str(folder)), preparation, folder
+    return Session(replace(config, predictions_dir=str(folder))), preparation, folder
 
 
 def plan_of(planner: Planner, target: str, trial_id: int):

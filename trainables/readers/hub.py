@@ -46,6 +46,8 @@ def is_offline() -> bool:
 
 def holds(hub: HubSource, task: Task, language: str) -> bool:
     """Whether a data set holds a language: one that names none holds the training language."""
+    if hub.languages and language not in hub.languages:
+        return False
     named = f"{hub.path} {hub.config} {hub.options} {hub.splits}"
     return "{lang" in named or language == task.train_language
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from spaces.errors import DataError, InputError, UnknownNameError
 from spaces.languages import expand
 from spaces.tasks import Catalogue, Role, Split, Task, load_catalogue
-from trainables.readers.hub import is_offline, local_folder
+from trainables.readers.hub import holds, is_offline, local_folder
 from trainables.readers.paths import Resolved, find_files, has_any_file, looked_for
 
 
@@ -168,7 +168,7 @@ def locate(
         if found is not None:
             return found
     hub = task.hub
-    if hub is None or split not in hub.splits:
+    if hub is None or split not in hub.splits or not holds(hub, task, language):
         return None
     folder = local_folder(hub, data_root)
     if folder is not None:
