@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from search.roster import Progress
 
 
 class StageClaims:
-    """Stages in flight. A trial holds one at most: the one it is training."""
+    """Stages in flight. A trial holds one at most: the one it is training.
 
-    def __init__(self) -> None:
+    Args:
+        on_free: Called with each stage that is nobody's any more.
+    """
+
+    def __init__(self, on_free: Callable[[str], None]) -> None:
+        self._on_free = on_free
         self._holder: dict[str, int] = {}
         self._held: dict[int, str] = {}
 
@@ -33,8 +40,12 @@ class StageClaims:
         stage = self._held.pop(progress.record.number, None)
         if stage is not None:
             del self._holder[stage]
+            self._on_free(stage)
 
     def clear(self) -> None:
         """Give back everything."""
+        stages = list(self._holder)
         self._holder.clear()
         self._held.clear()
+        for stage in stages:
+            self._on_free(stage)

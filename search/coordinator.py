@@ -59,7 +59,7 @@ class Coordinator:
         self._ledger = ledger
         self._roster = Roster(study.space, study.seed)
         self._competition = Competition(study, self._roster)
-        self._claims = StageClaims()
+        self._claims = StageClaims(self._roster.free)
         self._credited: set[str] = set()
         self._num_arrivals = 0
         self._num_repeats = 0
@@ -204,18 +204,15 @@ class Coordinator:
 
     def _due(self) -> Progress | None:
         """Return what goes on: a trial under way without a slot, else a promotion."""
-        for progress in self._roster.having("waiting"):
-            if progress.record.started_at is not None and not self._claims.blocks(progress):
-                return progress
+        under_way = self._roster.first_waiting(has_started=True, is_held_up=self._claims.blocks)
+        if under_way is not None:
+            return under_way
         members = next(self._competition.promotable(), None)
         return self._promote(members) if members else None
 
     def _fresh(self) -> Progress | None:
         """Return the first trial that has yet to start and is not held up."""
-        for progress in self._roster.having("waiting"):
-            if not self._claims.blocks(progress):
-                return progress
-        return None
+        return self._roster.first_waiting(has_started=False, is_held_up=self._claims.blocks)
 
     def _promote(self, members: list[Progress]) -> Progress:
         """Let paused trials that compete as one go on; return the first of them."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,10 @@ class Roster:
         self._keys: dict[tuple[Any, ...], TrialRecord] = {}
         self._entities: dict[str, list[Progress]] = {}
         self._open: dict[str, dict[int, Progress]] = {"waiting": {}, "running": {}, "paused": {}}
+        # Numbers of waiting trials by whether they have started, some of them out of date; those
+        # that were found to be held up are set aside, by the stage that they wait for.
+        self._queues: dict[bool, list[int]] = {True: [], False: []}
+        self._held_up: dict[str, list[Progress]] = {}
         self._seen: set[tuple[str, str]] = set()
         self.num_suggested = 0
 
@@ -72,6 +77,40 @@ class Roster:
             trials.pop(number, None)
         if not progress.record.is_final:
             self._open[progress.record.status][number] = progress
+        if progress.record.status == "waiting":
+            self._queue(progress)
+
+    def first_waiting(
+        self, *, has_started: bool, is_held_up: Callable[[Progress], bool]
+    ) -> Progress | None:
+        """Return the first trial, in the order they were asked, that waits and may go on.
+
+        Args:
+            has_started: Whether to look among the trials under way, or among those yet to start.
+            is_held_up: Whether a trial's next stage is in another's hands; ``free`` says when that
+                is over.
+        """
+        queue = self._queues[has_started]
+        while queue:
+            progress = self._trials[queue[0]]
+            record = progress.record
+            if record.status == "waiting" and (record.started_at is not None) == has_started:
+                if not is_held_up(progress):
+                    return progress
+                stage = progress.next_stage
+                assert stage is not None, "a trial is held up by a stage"
+                self._held_up.setdefault(stage, []).append(progress)
+            heapq.heappop(queue)
+        return None
+
+    def free(self, stage: str) -> None:
+        """Note that a stage is in nobody's hands: who waited for it may go on."""
+        for progress in self._held_up.pop(stage, ()):
+            self._queue(progress)
+
+    def _queue(self, progress: Progress) -> None:
+        has_started = progress.record.started_at is not None
+        heapq.heappush(self._queues[has_started], progress.record.number)
 
     def __getitem__(self, number: int) -> Progress:
         return self._trials[number]
