@@ -39,6 +39,10 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             if study.objective == "per_target"
             else ("",)
         )
+        self._asked: set[Candidate] = set()
+        self._num_asked: Counter[str] = Counter()
+        self._read_from: optuna.Study | None = None
+        self._num_read = 0
         size = study.space.size
         self._whole_space = list(study.space.enumerate()) if size <= MAX_CANDIDATES else None
 
@@ -68,7 +72,8 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
     ) -> dict[str, Any]:
         """Choose the parameters of a new trial."""
         rng = np.random.default_rng([self.study.seed, trial.number])
-        sequence, target = self.choose(study, self._asked(study), rng)
+        self._read(study)
+        sequence, target = self.choose(study, self._asked, rng)
         values: dict[str, Any] = dict(encode_sequence(sequence, self.study.space.max_length))
         if target:
             values["target"] = target
@@ -104,22 +109,30 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         drawn = dict.fromkeys(space[int(i)] for i in rng.integers(space.size, size=MAX_CANDIDATES))
         return [s for s in drawn if (str(s), target) not in asked] or list(drawn)
 
-    def next_target(self, asked: set[Candidate]) -> str:
+    def next_target(self) -> str:
         """Return the target with the fewest trials among those with sequences left."""
-        counts = Counter(target for _, target in asked)
+        counts = self._num_asked
         open_targets = [t for t in self.targets if counts[t] < self.study.space.size]
         return min(open_targets or self.targets, key=lambda target: counts[target])
 
-    def _asked(self, study: optuna.Study) -> set[Candidate]:
-        is_average = self.targets == ("",)
-        return {
-            (trial.user_attrs["sequence"], "" if is_average else trial.user_attrs["target"])
-            for trial in study.get_trials(deepcopy=False)
-            if trial.user_attrs.get("seed") == self.study.seed
-            and "sequence" in trial.user_attrs
+    def _read(self, study: optuna.Study) -> None:
+        """Take in what was asked since the last look; what a trial is never changes."""
+        if study is not self._read_from:
+            self._read_from, self._num_read = study, 0
+            self._asked, self._num_asked = set(), Counter()
+        is_settled = True
+        for trial in study.get_trials(deepcopy=False)[self._num_read :]:
+            attributes = trial.user_attrs
+            # A trial that was asked for and not noted yet, this one for instance, is read again.
+            is_settled &= "sequence" in attributes or trial.state.is_finished()
+            self._num_read += is_settled
             # The mixture of all tasks is a baseline, not a sequence of the space.
-            and "+" not in trial.user_attrs["sequence"]
-        }
+            if attributes.get("seed") != self.study.seed or "+" in attributes.get("sequence", "+"):
+                continue
+            target = "" if self.targets == ("",) else attributes["target"]
+            if (attributes["sequence"], target) not in self._asked:
+                self._asked.add((attributes["sequence"], target))
+                self._num_asked[target] += 1
 
 
 def draw_seed(study_seed: int, trial_number: int, param_name: str) -> int:
