@@ -13,13 +13,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 from pyarrow import ipc
 
 from spaces.errors import InputError
-from trainables.formats.base import Feature
+
+if TYPE_CHECKING:  # Torch comes with it, and the driver, which reads counts, needs none.
+    from trainables.formats.base import Feature
 
 #: Names the folder of the cache, where the study does not.
 CACHE_VARIABLE = "TASKORDER_CACHE"

@@ -7,11 +7,10 @@ encodes it: the result does not depend on the number of processes.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from types import TracebackType
 
 from spaces.errors import DataError, InputError
@@ -28,7 +27,9 @@ from spaces.tasks import Task
 from trainables.feature_files import EncodedChunk, pack
 from trainables.formats import FORMATS
 from trainables.formats.base import Encoding, Tokenizer
+from trainables.lean_tokenizer import LeanTokenizer
 from trainables.pretrained import load_tokenizer
+from trainables.processes import follow_parent
 from trainables.records import Record
 
 _log = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ CHUNK_RECORDS = 256
 WHOLE_SETS = frozenset({"retrieval"})
 #: Chunks under way for each process: one that is encoded, one that waits, one on its way back.
 CHUNKS_IN_FLIGHT = 3
-#: Processes are started once so many seconds of work were not enough: it takes them as long.
-PATIENCE_S = 3.0
+#: Processes are started once so many seconds of work were not enough: they take as long to start.
+PATIENCE_S = 5.0
 
 
 def num_available() -> int:
@@ -146,7 +147,8 @@ class Tokenising:
         num_processes: int | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.tokenizer = tokenizer
+        self._tokenizer = tokenizer
+        self._lean = LeanTokenizer(tokenizer)
         self._num_processes = num_processes or num_available()
         self._patience_s = patience_s
         self._pool: _Pool | None = None
@@ -179,11 +181,11 @@ class Tokenising:
             if self._num_processes > 1 and (self._pool or time.monotonic() >= deadline):
                 yield from self._encode_elsewhere(chain([chunk], chunks), job)
                 return
-            yield encode_chunk(self.tokenizer, job, chunk)
+            yield encode_chunk(self._lean, job, chunk)
 
     def _encode_elsewhere(self, chunks: Iterator[Chunk], job: Job) -> Iterator[EncodedChunk]:
         if self._pool is None:
-            self._pool = _Pool(self.tokenizer, self._num_processes)
+            self._pool = _Pool(self._tokenizer, self._num_processes)
         pool = self._pool
         most = CHUNKS_IN_FLIGHT * self._num_processes
         waiting: deque[tuple[Chunk, Future[EncodedChunk]]] = deque()
@@ -200,7 +202,7 @@ class Tokenising:
             self._stop()
             self._num_processes = 1
             for chunk in chain([chunk for chunk, _ in waiting], chunks):
-                yield encode_chunk(self.tokenizer, job, chunk)
+                yield encode_chunk(self._lean, job, chunk)
         except BrokenProcessPool:
             self._stop()
             first, last = waiting[0][0], waiting[-1][0]
@@ -254,21 +256,13 @@ _is_faithful = True
 def _initialise(folder: str, identity: str) -> None:
     """Make this process one that tokenises."""
     global _tokenizer, _is_faithful  # noqa: PLW0603
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it.
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    follow_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    _tokenizer = load_tokenizer(folder)
-    _is_faithful = tokenizer_identity(_tokenizer) == identity
-    # Nothing reads it, and to make it takes time.
-    _tokenizer.model_input_names = ["input_ids"]
-
-
-def _follow_parent() -> None:
-    """End this process when the one that started it is gone, even if it was killed."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    loaded = load_tokenizer(folder)
+    _is_faithful = tokenizer_identity(loaded) == identity
+    _tokenizer = LeanTokenizer(loaded)
+    # Modules and vocabulary stay: not to look through them at every collection saves a tenth.
+    gc.freeze()
 
 
 def _encode(job: Job, chunk: Chunk) -> EncodedChunk:

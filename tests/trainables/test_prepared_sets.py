@@ -1,26 +1,32 @@
 from __future__ import annotations
 
-import json
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from spaces.errors import DataError
+from spaces.errors import DataError, TaskorderError
 from spaces.study import load_study
 from tests.trainables import tiny
 from trainables.mini import MODEL_DIR
 from trainables.prepared_sets import prepare_training_sets
+from trainables.study_sets import open_training_sets
+
+pytestmark = pytest.mark.slow
 
 
 def test_everything_a_study_trains_on_is_prepared_once(tiny_model, data_root, tmp_path):
     study = tiny.study(tiny_model)
     told: list[tuple[str, int, int | None]] = []
 
-    def prepare(cache=tmp_path):
+    def prepare():
         return prepare_training_sets(
             study,
             str(tiny_model),
             data_root,
-            cache,
+            tmp_path,
             progress=lambda *progress: told.append(progress),
             sizes={"squad1": 40, "xnli": 0},
             num_processes=1,
@@ -41,24 +47,79 @@ def test_everything_a_study_trains_on_is_prepared_once(tiny_model, data_root, tm
     ]
 
 
-def test_a_bad_record_is_found_before_anything_is_trained(tiny_model, tmp_path):
-    root = tiny.write_data(tmp_path / "data")
-    train = root / "squad/train-v1.1.json"
-    document = json.loads(train.read_text())
-    question = document["data"][0]["paragraphs"][7]["qas"][0]
-    question["question"] = "where is \ud800"
-    train.write_text(json.dumps(document))
-    message = r"train-v1\.1\.json: data\[0\]\.paragraphs\[7\].*surrogate"
-    with pytest.raises(DataError, match=message):
-        prepare_training_sets(
-            tiny.study(tiny_model), str(tiny_model), root, tmp_path / "cache", num_processes=1
-        )
+@pytest.fixture
+def large(tmp_path):
+    """Return a data root whose XNLI takes a while."""
+    root = tiny.write_data(tmp_path / "large")
+    train = root / "xnli/train-en.tsv"
+    train.write_text(train.read_text() * 500, encoding="utf-8")
+    return root
 
 
-@pytest.mark.slow
+def prepare_large(model, root, cache, progress):
+    return prepare_training_sets(
+        tiny.study(model, intermediate={"tasks": ["xnli"], "max_length": 1}),
+        str(model),
+        root,
+        cache,
+        progress=progress,
+        num_processes=1,
+    )
+
+
+def test_a_bad_record_is_found_before_anything_is_trained(tiny_model, large, tmp_path):
+    train = large / "xnli/train-en.tsv"
+    train.write_text(train.read_text() + "only one column\n", encoding="utf-8")
+    cache = tmp_path / "cache"
+    with pytest.raises(DataError, match=r"train-en\.tsv:20001: found 1, expected 3 columns"):
+        prepare_large(tiny_model, large, cache, None)
+    assert [path.name for path in cache.glob("*/*")] == ["lock"]
+
+
+def interrupt(*_) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interruption_leaves_nothing_behind(tiny_model, large, tmp_path):
+    cache = tmp_path / "cache"
+    with pytest.raises(KeyboardInterrupt):
+        prepare_large(tiny_model, large, cache, interrupt)
+    assert multiprocessing.active_children() == []
+    assert [path.name for path in cache.glob("*/*")] == ["lock"]
+
+
+def kill_it(*_) -> None:
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+def test_its_death_is_told_and_the_next_run_goes_on(tiny_model, large, tmp_path):
+    cache = tmp_path / "cache"
+    with pytest.raises(TaskorderError, match=r"died \(exit code -9\): killed, out of memory"):
+        prepare_large(tiny_model, large, cache, kill_it)
+    assert list(cache.glob("*/*.unfinished"))
+    prepared = prepare_large(tiny_model, large, cache, None)
+    assert [(p.stream, p.num_tokenised) for p in prepared] == [("xnli", 20000), ("panx", 40)]
+    assert not list(cache.glob("*/*.unfinished"))
+
+
 def test_generated_tasks_are_prepared_as_well(tmp_path):
     study = load_study("mini", ("training.max_train_examples=60",))
-    prepared = prepare_training_sets(study, str(MODEL_DIR), None, tmp_path, num_processes=1)
-    assert {p.num_tokenised for p in prepared} == {60}
-    again = prepare_training_sets(study, str(MODEL_DIR), None, tmp_path, num_processes=1)
-    assert {p.num_tokenised for p in again} == {0}
+    counts = []
+    for expected in (60, 0):
+        prepared = open_training_sets(study, str(MODEL_DIR), None, tmp_path, num_processes=1)
+        assert {p.num_tokenised for p in prepared} == {expected}
+        counts.append([p.counts for p in prepared])
+    assert counts[0] == counts[1]
+
+
+def test_the_driver_needs_no_torch():
+    code = "import sys, trainables.prepared_sets; print('torch' in sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "False\n"
