@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import ndcg_score
 
 from analysis.columns import tidy
-from analysis.intervals import adjust_holm, student
+from analysis.intervals import Estimate, adjust_holm, estimate_spearman, student
 from spaces.errors import InputError, UnknownNameError
 from spaces.tables import Column
 
@@ -112,16 +111,20 @@ def similarity_predictiveness(
         alone = []
         for target, pairs in part.dropna(subset=["value", "gain"]).groupby("target", sort=True):
             if len(pairs) >= 2:
-                found = _statistics(pairs["value"].to_numpy(), pairs["gain"].to_numpy(), ks)
+                values, gained = pairs["value"].to_numpy(), pairs["gain"].to_numpy()
+                found = _statistics(values, gained, ks)
+                correlation = estimate_spearman(values, gained, confidence)
                 if measure == RANDOM:
-                    found["spearman"] = 0.0
+                    correlation = Estimate(mean=0.0)
+                found = {"spearman": correlation.mean, **found}
                 alone += [
                     {
                         "measure": measure,
                         "target": target,
                         "statistic": name,
                         "value": value,
-                        **_fisher(name, value, len(pairs), confidence, measure),
+                        "value_low": correlation.low if name == "spearman" else math.nan,
+                        "value_high": correlation.high if name == "spearman" else math.nan,
                         "num_tasks": len(pairs),
                         "num_targets": 1,
                     }
@@ -200,9 +203,7 @@ def expected_best(gains: Any, k: int) -> float:
 
 def _statistics(values: Any, gains: Any, ks: Sequence[int]) -> dict[str, float]:
     relevance = gains - gains.min()
-    spread = np.ptp(values) > 0 and np.ptp(gains) > 0
     return {
-        "spearman": float(stats.spearmanr(values, gains).statistic) if spread else math.nan,
         # All gains alike: every ranking is a best one.
         "ndcg": float(ndcg_score([relevance], [values])) if relevance.any() else 1.0,
         **{f"regret@{k}": float(gains.max()) - _best_of_top(values, gains, k) for k in ks},
@@ -217,17 +218,6 @@ def _best_of_top(values: Any, gains: Any, k: int) -> float:
     tied, num_drawn = gains[values == border], k - len(above)
     floor = float(above.max()) if len(above) else -math.inf
     return expected_best(np.maximum(tied, floor), num_drawn)
-
-
-def _fisher(
-    statistic: str, value: float, num: int, confidence: float, measure: str
-) -> dict[str, float]:
-    """Return Bonett and Wright's interval of Spearman's correlation; nothing for the others."""
-    if statistic != "spearman" or num < 4 or math.isnan(value) or measure == RANDOM:
-        return {"value_low": math.nan, "value_high": math.nan}
-    centre = math.atanh(max(min(value, 1 - 1e-12), 1e-12 - 1))
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt((1 + value**2 / 2) / (num - 3))
-    return {"value_low": math.tanh(centre - half), "value_high": math.tanh(centre + half)}
 
 
 def _over_targets(rows: list[dict[str, Any]], confidence: float) -> list[dict[str, Any]]:
