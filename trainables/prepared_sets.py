@@ -1,28 +1,24 @@
 """Tokenises everything a study trains on, before its first trial.
 
 So a record that cannot be read or tokenised is found before any time is spent on training, and
-workers find their training sets in the cache. It is done in a process of its own: the driver, which
-lives as long as the run, needs no torch.
+workers find their training sets in the cache. It loads torch: ``trainables.preparing`` does it for
+processes that should not.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from spaces.errors import TaskorderError
 from spaces.study import Study
 from trainables.feature_files import Counts
-from trainables.processes import follow_parent
+from trainables.inputs import TaskInputs
+from trainables.preparation import study_streams
+from trainables.pretrained import load_tokenizer
+from trainables.tokenising import Tokenising
 
-#: Is told a stream, in its text form, how many of its records have been tokenised so far, and how
-#: many it has, where that is known.
+#: Is told a stream, how many of its records are tokenised, and their number where it is known.
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -58,8 +54,9 @@ def prepare_training_sets(
         model_path: Hugging Face folder or hub id of the base model.
         data_root: Folder of the official files.
         cache_dir: Folder of the tokenised training sets; the default one for ``None``.
-        progress: Called while it goes on; not at all where everything is in the cache.
-        sizes: Number of records by stream, in its text form, where they were counted; else 0.
+        progress: Called with a stream, the records of it that are tokenised, and all of them
+            where their number is known.
+        sizes: Number of records of a stream, by its text form, where known.
         num_processes: Number of processes that tokenise; as many as this one has cores by default.
 
     Returns:
@@ -67,65 +64,24 @@ def prepare_training_sets(
 
     Raises:
         InputError: A set without labels, a record that cannot be read or tokenised, settings that
-            do not allow it, a tokenizer that cannot be loaded, or a cache that cannot be written.
-        TaskorderError: The process that did it died.
+            do not allow it, or a cache that cannot be written.
     """
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    arguments = (study.model_dump(mode="json"), model_path, data_root, cache_dir, num_processes)
-    process = context.Process(target=_work, args=(sender, *arguments))
-    process.start()
-    sender.close()
-    try:
-        while True:
-            kind, content = receiver.recv()
-            if kind == "done":
-                process.join()
-                return content  # type: ignore[no-any-return]
-            if kind == "failed":
-                raise content
-            if progress is not None:
-                stream, num_done = content
-                progress(stream, num_done, (sizes or {}).get(stream) or None)
-    except EOFError:
-        process.join()
-        raise TaskorderError(
-            f"the process that tokenised the training sets died (exit code {process.exitcode}): "
-            "killed, out of memory, or for the reason printed above. Run it again to go on."
-        ) from None
-    finally:
-        receiver.close()
-        process.terminate()
-        process.join()
+    tokenizer = load_tokenizer(model_path, study.model.revision)
+    catalogue = study.catalogue()
+    inputs = TaskInputs(catalogue, study.training, data_root, tokenizer, cache_dir)
+    prepared = []
+    with Tokenising(tokenizer, num_processes=num_processes) as tokenising:
+        for stream in study_streams(study):
+            if not catalogue[stream.task].trains:
+                continue
+            name, done = str(stream), 0
 
+            def count(num_done: int, name: str = name) -> None:
+                nonlocal done
+                done = num_done
+                if progress is not None:
+                    progress(name, num_done, (sizes or {}).get(name) or None)
 
-def _work(
-    sender: Connection,
-    study: dict[str, Any],
-    model_path: str,
-    data_root: Path | None,
-    cache_dir: Path | None,
-    num_processes: int | None,
-) -> None:
-    """Be the process that does it, and tell the other one."""
-    follow_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # Torch, in this process alone.
-    from trainables.study_sets import open_training_sets  # noqa: PLC0415
-
-    def tell(stream: str, num_done: int) -> None:
-        sender.send(("told", (stream, num_done)))
-
-    try:
-        prepared = open_training_sets(
-            Study.model_validate(study),
-            model_path,
-            data_root,
-            cache_dir,
-            tell=tell,
-            num_processes=num_processes,
-        )
-    except TaskorderError as error:
-        sender.send(("failed", error))
-    else:
-        sender.send(("done", prepared))
+            features = inputs.train_features(stream, tokenising, count)
+            prepared.append(PreparedStream(name, features.counts, done))
+    return tuple(prepared)
