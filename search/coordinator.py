@@ -271,7 +271,7 @@ class Coordinator:
 
     def _accept(self, suggestion: Suggestion) -> list[Progress]:
         """Take in the trials of one suggestion; one that repeats a paused trial resumes it."""
-        sequence = decode_sequence(suggestion.parameters)
+        sequence = decode_sequence(suggestion.parameters, self.study.space.max_length)
         values = {
             name: suggestion.parameters[name]
             for name in self.study.hyperparameters

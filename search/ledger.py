@@ -141,7 +141,7 @@ class Ledger:
         if "target" in self._space:
             values["target"] = proposal.target
         if proposal.sequence in self._study.space:
-            values |= encode_sequence(proposal.sequence, self._study.space.max_length)
+            values |= encode_sequence(proposal.sequence, self._study)
         trial_id = self._storage.create_new_trial(
             self._study_id,
             optuna.trial.create_trial(

@@ -6,16 +6,21 @@ from collections.abc import Callable
 
 import optuna
 
+from search.samplers.repeatable import cma_es, gaussian_process, tpe
 from search.samplers.sequence import SurrogateSampler
-from search.samplers.tpe import RepeatableTPESampler
+from search.samplers.systematic import BeamSampler, ExhaustiveSampler
 from search.samplers.uniform import UniformSampler
-from spaces.errors import UnknownNameError
+from spaces.errors import InputError, UnknownNameError
 from spaces.study import Study
 
 SAMPLERS: dict[str, Callable[[Study], optuna.samplers.BaseSampler]] = {
     "sequence": SurrogateSampler,
     "random": UniformSampler,
-    "tpe": RepeatableTPESampler,
+    "exhaustive": ExhaustiveSampler,
+    "beam": BeamSampler,
+    "tpe": tpe,
+    "gp": gaussian_process,
+    "cmaes": cma_es,
 }
 
 
@@ -24,8 +29,15 @@ def make_sampler(study: Study) -> optuna.samplers.BaseSampler:
 
     Raises:
         UnknownNameError: ``search.sampler`` names none.
+        InputError: CMA-ES with a storage that others may write to.
     """
     name = study.search.sampler
     if name not in SAMPLERS:
         raise UnknownNameError("sampler", name, SAMPLERS, "search.sampler")
+    if name == "cmaes" and study.storage.optuna:
+        raise InputError(
+            "search.sampler: cmaes keeps its state as a pickle in the Optuna storage, and "
+            f"{study.storage.optuna!r} may be written by others. Leave storage.optuna out, so that "
+            "the storage is the run directory's own, or choose another sampler."
+        )
     return SAMPLERS[name](study)

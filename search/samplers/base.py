@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.encoding import encode_sequence, search_space
-from search.samplers.history import Candidate
+from search.samplers.history import Candidate, History, read_history
 from spaces.sequences import Sequence
 from spaces.study import Study
 
@@ -74,7 +74,7 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         rng = np.random.default_rng([self.study.seed, trial.number])
         self._read(study)
         sequence, target = self.choose(study, self._asked, rng)
-        values: dict[str, Any] = dict(encode_sequence(sequence, self.study.space.max_length))
+        values: dict[str, Any] = dict(encode_sequence(sequence, self.study))
         if target:
             values["target"] = target
         for name, distribution in search_space.items():
@@ -109,11 +109,26 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         drawn = dict.fromkeys(space[int(i)] for i in rng.integers(space.size, size=MAX_CANDIDATES))
         return [s for s in drawn if (str(s), target) not in asked] or list(drawn)
 
-    def next_target(self) -> str:
-        """Return the target with the fewest trials among those with sequences left."""
+    def by_trials(self) -> list[str]:
+        """Return the targets with sequences left, those with the fewest trials first."""
         counts = self._num_asked
         open_targets = [t for t in self.targets if counts[t] < self.study.space.size]
-        return min(open_targets or self.targets, key=lambda target: counts[target])
+        return sorted(open_targets or self.targets, key=lambda target: counts[target])
+
+    def anything(self, rng: np.random.Generator) -> tuple[Sequence, str]:
+        """Return any candidate: all were asked, and hyperparameters are what is left to search."""
+        space = self.study.space
+        return space[int(rng.integers(space.size))], str(rng.choice(self.targets))
+
+    def history(self, study: optuna.Study) -> History:
+        """Return what there is to know from an Optuna study."""
+        return read_history(
+            study.get_trials(deepcopy=False),
+            self.study.space,
+            seed=self.study.seed,
+            num_targets=len(self.study.targets),
+            is_average=self.targets == ("",),
+        )
 
     def _read(self, study: optuna.Study) -> None:
         """Take in what was asked since the last look; what a trial is never changes."""

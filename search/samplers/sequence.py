@@ -19,7 +19,7 @@ import optuna
 
 from search.samplers.base import SequenceSampler
 from search.samplers.features import Array
-from search.samplers.history import Candidate, History, read_history
+from search.samplers.history import Candidate, History
 from search.samplers.pool import CandidatePool
 from spaces.sequences import Sequence
 from spaces.study import Study
@@ -72,13 +72,7 @@ class SurrogateSampler(SequenceSampler):
             for target in self.targets:
                 if (str(sequence), target) not in asked:
                     return sequence, target
-        history = read_history(
-            study.get_trials(deepcopy=False),
-            self.study.space,
-            seed=self.study.seed,
-            num_targets=len(self.study.targets),
-            is_average=self.targets == ("",),
-        )
+        history = self.history(study)
         candidates = self._pool.draw(history, rng)
         if not history.observations:
             text, target = candidates[int(rng.integers(len(candidates)))]

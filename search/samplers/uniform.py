@@ -20,7 +20,7 @@ class UniformSampler(SequenceSampler):
         self, study: optuna.Study, asked: set[Candidate], rng: np.random.Generator
     ) -> tuple[Sequence, str]:
         """Choose what to try next."""
-        target = self.next_target()
+        target = self.by_trials()[0]
         space = self.study.space
         # Drawing until one is new is as uniform as choosing among the new ones, and costs no list;
         # where most were asked already, the list comes cheaper.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from search.simulation.costs import CostModel, Fault, FaultModel
+from search.simulation.directory import create_run, write_run
 from search.simulation.engine import SimulatedTrainable, Simulation, simulate
 from search.simulation.incumbents import Incumbent
-from search.simulation.report import render_simulation, write_run
+from search.simulation.options import task_seconds
+from search.simulation.report import render_simulation
 from search.simulation.result import SimulationResult
 from search.simulation.seeds import simulate_seeds
 
@@ -17,8 +19,10 @@ __all__ = [
     "SimulatedTrainable",
     "Simulation",
     "SimulationResult",
+    "create_run",
     "render_simulation",
     "simulate",
     "simulate_seeds",
+    "task_seconds",
     "write_run",
 ]

@@ -1,74 +1,39 @@
-"""What people read of a simulation, and the run directory it may leave."""
+"""What people read of a simulation."""
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 
-import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from search.rundir import RunDirectory
 from search.simulation.result import SimulationResult
-from search.tables import write_tables
 from search.view import NO_STAGES
-from spaces.study import RESOLVED
-
-#: Stands in a simulated run's ``study.yaml`` where a real one has the version of its format, so
-#: that it is not resumed as a real one.
-SIMULATED = "simulated"
 
 
-def render_simulation(results: Sequence[SimulationResult]) -> RenderableType:
+def render_simulation(
+    results: Sequence[SimulationResult], notes: Sequence[str] = ()
+) -> RenderableType:
     """Render the simulations of a study for the terminal: one in full, several as a table.
 
     Args:
         results: At least one; several differ in the study's seed.
+        notes: What else is to be known of them, a line each.
     """
     first = results[0]
     head = f"{first.study.name}: simulated on {len(first.tallies):,} workers, virtual time"
     body = [_figures(first), _incumbents(first)] if len(results) == 1 else [_seeds(results)]
-    notes = dict.fromkeys(note for result in results for note in _notes(result))
+    own = (note for result in results for note in _notes(result))
+    told = dict.fromkeys((*own, *notes))
     parts: list[RenderableType] = [
         Text(head, style="bold"),
         *body,
-        *(Text(f"note: {note}") for note in notes),
+        *(Text(f"note: {note}") for note in told),
     ]
     return Group(*parts)
-
-
-def write_run(result: SimulationResult, folder: Path) -> None:
-    """Write a simulated run's directory: its study, its tables and ``simulation.json``.
-
-    Beside the tables of any run there are ``incumbents.parquet`` and ``workers.parquet``, the
-    result's own frames. Points in time are virtual, from the start of the year 2000.
-
-    Args:
-        result: The simulation.
-        folder: The run directory; new or empty.
-
-    Raises:
-        RunDirectoryError: It holds a run already, or something else.
-    """
-    directory = RunDirectory(folder)
-    directory.create(result.study, None)
-    content = yaml.safe_load(directory.study_file.read_text(encoding="utf-8"))
-    content[RESOLVED]["format"] = SIMULATED
-    directory.study_file.write_text(
-        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
-    write_tables(directory.tables, result.records)
-    result.incumbent_frame().to_parquet(directory.tables / "incumbents.parquet", index=False)
-    result.worker_frame().to_parquet(directory.tables / "workers.parquet", index=False)
-    figures = {**result.summary(), "decision_latency": result.decision_latency()}
-    text = json.dumps(figures, indent=2, ensure_ascii=False)
-    (folder / "simulation.json").write_text(text + "\n", encoding="utf-8")
-    directory.note_finished()
 
 
 def _figures(result: SimulationResult) -> Table:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from search.encoding import decode_sequence, encode_sequence, search_space
+from search.encoding import decode_sequence, encode_by_keys, encode_by_positions, search_space
 from search.ledger import Ledger
 from search.samplers import make_sampler
 from spaces.sequences import Sequence
@@ -122,15 +124,24 @@ def test_a_new_storage_has_the_baselines_waiting(opened):
 @pytest.mark.parametrize("text", ["", "a", "b>a", "c>a>b"])
 def test_a_sequence_comes_back_from_its_parameters(text):
     sequence = Sequence.parse(text)
-    parameters = encode_sequence(sequence, 3)
+    parameters = encode_by_positions(sequence, 3)
     assert list(parameters) == ["stage_1", "stage_2", "stage_3"]
     assert decode_sequence(parameters) == sequence
 
 
 def test_positions_are_numbers_not_text():
     names = [f"task{i}" for i in range(11)]
-    parameters = dict(reversed(encode_sequence(Sequence.of(*names), 11).items()))
+    parameters = dict(reversed(encode_by_positions(Sequence.of(*names), 11).items()))
     assert decode_sequence(parameters).names == tuple(names)
+
+
+@given(st.permutations(["a", "b", "c", "d"]), st.integers(0, 4))
+def test_keys_hold_any_sequence(order, length):
+    sequence = Sequence.of(*order[:length])
+    parameters = encode_by_keys(sequence, ("a", "b", "c", "d"))
+    assert all(0 <= key <= 1 for key in parameters.values())
+    assert decode_sequence(parameters) == sequence
+    assert decode_sequence(parameters, 2) == Sequence.of(*order[: min(length, 2)])
 
 
 def test_the_encoding_of_a_study():

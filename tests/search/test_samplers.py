@@ -10,13 +10,13 @@ from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSampler
 
 from search.encoding import decode_sequence, search_space
 from search.samplers import SAMPLERS, make_sampler
-from search.samplers.tpe import RepeatableTPESampler
-from spaces.errors import UnknownNameError
+from search.samplers.repeatable import tpe
+from spaces.errors import InputError, UnknownNameError
 from spaces.sequences import Sequence
 from spaces.study import Study
 from tests.search.executor import make_study
 
-OWN = ("random", "sequence")
+OWN = ("random", "sequence", "exhaustive", "beam")
 
 
 class TestBasic(BasicSamplerTestCase):
@@ -32,13 +32,14 @@ class TestRelative(RelativeSamplerTestCase):
 
     @pytest.fixture
     def sampler(self) -> Callable[[], optuna.samplers.BaseSampler]:
-        return lambda: RepeatableTPESampler(make_study(), num_startup=0)
+        return lambda: tpe(make_study(), num_startup=0)
 
 
 def ask(study: Study, asked: optuna.Study) -> tuple[optuna.trial.Trial, Sequence, str]:
     """Ask for a trial and note what it is, as the ledger does."""
     trial = asked.ask(fixed_distributions=search_space(study))
-    sequence, target = decode_sequence(trial.params), trial.params.get("target", "")
+    sequence = decode_sequence(trial.params, study.space.max_length)
+    target = trial.params.get("target", "")
     for name, value in {"seed": study.seed, "target": target, "sequence": str(sequence)}.items():
         trial.set_user_attr(name, value)
     return trial, sequence, target
@@ -129,6 +130,51 @@ def test_the_surrogate_finds_an_optimum_of_order_sooner_than_chance():
         for name in OWN
     }
     assert median["sequence"] < 0.6 * median["random"], median
+
+
+def test_exhaustive_goes_by_length_and_all_targets_at_a_time():
+    study = make_study("search.sampler=exhaustive")
+    asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
+    found = [tuple(map(str, ask(study, asked)[1:])) for _ in range(9)]
+    assert found[:2] == [("", "xnli"), ("", "udpos")]
+    assert [text for text, _ in found[2:8:2]] == ["mnli", "qqp", "squad1"]
+    assert found[8] == ("mnli>qqp", "xnli")
+
+
+def test_a_beam_extends_the_best():
+    study = make_study(
+        "search.sampler=beam",
+        intermediate={"tasks": ["anli", "mnli", "qqp", "squad1", "hellaswag"], "max_length": 2},
+        targets=["xnli"],
+    )
+    asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
+    worth = {"": 0.0, "anli": 1.0, "mnli": 5.0, "qqp": 2.0, "squad1": 4.0, "hellaswag": 3.0}
+    found = []
+    for _ in range(18):
+        trial, sequence, _ = ask(study, asked)
+        found.append(str(sequence))
+        trial.report(worth.get(str(sequence), 0.0), 0)
+        asked.tell(trial, 0.0)
+    assert found[:6] == list(worth)
+    # The three best singles, the best first, each with its four extensions.
+    assert [text.split(">")[0] for text in found[6:]] == (
+        ["mnli"] * 4 + ["squad1"] * 4 + ["hellaswag"] * 4
+    )
+
+
+def test_cma_es_searches_numbers():
+    study = make_study("search.sampler=cmaes", objective="average")
+    space = search_space(study)
+    assert set(space) == {"key_mnli", "key_qqp", "key_squad1"}
+    asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
+    for _ in range(60):
+        trial, sequence, _ = ask(study, asked)
+        asked.tell(trial, 10.0 * (sequence.names[:1] == ("qqp",)) + len(sequence))
+    late = [decode_sequence(t.params, 2).names[:1] for t in asked.trials[-20:]]
+    # A uniform draw begins with qqp in 7 of 24 cases.
+    assert late.count(("qqp",)) >= 14
+    with pytest.raises(InputError, match=r"cmaes keeps its state as a pickle.*'postgresql://x'"):
+        make_sampler(make_study("search.sampler=cmaes", "storage.optuna=postgresql://x"))
 
 
 def test_an_unknown_sampler_is_told_with_near_matches():
