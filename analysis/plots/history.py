@@ -1,0 +1,201 @@
+"""How a search went: the best score over cost and over time, survival at the rungs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+
+from analysis.diagnostics import rung_survival
+from analysis.frames import Run
+from analysis.plots.nodes import target_of
+from analysis.plots.picture import Axis, Labels, Lines, Mark, Picture, Points
+from analysis.plots.style import PALETTE, color_of, padded, ticks, time_unit
+from analysis.wording import clean, number, spell
+
+_DASHES: tuple[tuple[float, float] | tuple[()], ...] = ((), (6.0, 3.0), (2.0, 2.0), (9.0, 2.0))
+_DECISIONS = {"stop": "stopped", "pause": "paused", "complete": "done", "promote": "went on"}
+
+
+def incumbent_history(run: Run) -> pd.DataFrame:
+    """Return the improvements of each target's best score, against what they cost.
+
+    Args:
+        run: The run.
+
+    Returns:
+        One row per complete trial that beat all earlier ones of its target, in order of time:
+        ``target``, ``trial_id``, ``sequence``, ``score``, ``steps`` (optimiser steps that all
+        trials of the run had trained when it finished, those that were running left out) and
+        ``elapsed_s`` (since the first trial started). Confirmation is left out: it repeats.
+    """
+    trials = run.trials[run.trials["finished_at"].notna()].sort_values(
+        ["finished_at", "trial_id"], kind="stable"
+    )
+    trials = trials.assign(
+        steps=trials["steps_trained"].cumsum(),
+        elapsed_s=(trials["finished_at"] - run.trials["started_at"].min()).dt.total_seconds(),
+    )
+    scored = trials[
+        (trials["state"] == "complete") & trials["score"].notna() & (trials["phase"] != "confirm")
+    ]
+    before = scored.groupby("target")["score"].transform(lambda s: s.cummax().shift())
+    better = scored[before.isna() | (scored["score"] > before)]
+    columns = ["target", "trial_id", "sequence", "score", "steps", "elapsed_s"]
+    return better[columns].reset_index(drop=True)
+
+
+def incumbents(run: Run, *, over: Literal["steps", "time"] = "steps") -> Picture:
+    """Draw the best score so far of each target, over training steps or over time.
+
+    Args:
+        run: The run.
+        over: ``steps``, what the run has trained in all; or ``time``, since it started.
+
+    Returns:
+        The picture; ``data`` is ``incumbent_history(run)``.
+    """
+    found = incumbent_history(run)
+    finished = run.trials[run.trials["finished_at"].notna()]
+    if over == "steps":
+        unit, label, column = 1.0, "optimiser steps trained by the run", "steps"
+        end = float(finished["steps_trained"].sum())
+    else:
+        column = "elapsed_s"
+        span = (finished["finished_at"].max() - run.trials["started_at"].min()).total_seconds()
+        end = 0.0 if math.isnan(span) else span
+        unit, name = time_unit(end)
+        label = f"time since the start, {name}"
+    end = end / unit or 1.0
+    low, high = padded(found["score"])
+    marks: list[Mark] = []
+    for index, (target, part) in enumerate(found.groupby("target", sort=True)):
+        rows = part.to_dict("records")
+        path = []
+        for row, following in zip(rows, [*rows[1:], None], strict=True):
+            until = following[column] / unit if following else end
+            path += [(row[column] / unit, row["score"]), (until, row["score"])]
+        color = color_of(index)
+        marks += [
+            Lines(
+                [path], color, 2.0, _DASHES[index // len(PALETTE) % len(_DASHES)], 1.0,
+                clean(target),
+            ),
+            _dots(
+                [row[column] / unit for row in rows],
+                [row["score"] for row in rows],
+                color,
+                [f"{clean(target)}: {number(row['score'])}, {spell(row['sequence'])}"
+                 for row in rows],
+            ),
+        ]  # fmt: skip
+    return Picture(
+        name=f"incumbents-{over}",
+        title="Best score so far",
+        caption="Each step is a trial at the full budget that beat all earlier ones of its target.",
+        x=Axis(0.0, end * 1.01, ticks(0.0, end), label),
+        y=Axis(low, high, ticks(low, high), "score, points", grid=True),
+        marks=tuple(marks),
+        data=found,
+        height=320.0,
+        margin=(64.0, 24.0, 48.0, 30.0),
+    )
+
+
+def survival(run: Run, target: str | None = None, *, max_trials: int = 400) -> Picture:
+    """Draw how many trials of the search reached each rung, and what they scored there.
+
+    Args:
+        run: The run.
+        target: The target; the first when ``None``.
+        max_trials: Draw no more trials than this, those that came furthest and scored best; the
+            counts above each rung are of all.
+
+    Returns:
+        The picture; ``data`` are the reports that are drawn: ``trial_id``, ``sequence``, ``rung``,
+        ``budget_steps``, ``score`` and ``decision``. Baselines and confirmation, which no rung
+        stops, are left out.
+
+    Raises:
+        UnknownNameError: No trial has that target.
+    """
+    target = target_of(run, target)
+    trials = run.trials.loc[run.trials["phase"] == "search", ["trial_id", "sequence"]]
+    reports = run.rungs[run.rungs["target"] == target].merge(trials, on="trial_id")
+    arrived = rung_survival(run)
+    counts = arrived[arrived["target"] == target]
+    best = reports.sort_values(["rung", "score"], ascending=False).drop_duplicates("trial_id")
+    drawn = reports[reports["trial_id"].isin(best["trial_id"].head(max_trials))]
+    columns = ["trial_id", "sequence", "rung", "budget_steps", "score", "decision"]
+    data = drawn.sort_values(["rung", "trial_id"], kind="stable")[columns].reset_index(drop=True)
+    seen = data.dropna(subset="score")
+    paths = [
+        list(zip(part["rung"].astype(float), part["score"], strict=True))
+        for _, part in seen.groupby("trial_id")
+    ]
+    low, high = padded(seen["score"], 0.08)
+    marks: list[Mark] = [Lines([path for path in paths if len(path) > 1], "line", 1.0, (), 0.7)]
+    for name, color, decisions in (
+        ("went on, or done", PALETTE[0], ("promote", "complete")),
+        ("stopped there", PALETTE[1], ("stop",)),
+        ("waits for a promotion", PALETTE[4], ("pause",)),
+    ):
+        part = seen[seen["decision"].isin(decisions)].to_dict("records")
+        if part:
+            marks.append(
+                Points(
+                    x=[float(row["rung"]) for row in part],
+                    y=[row["score"] for row in part],
+                    color=[color] * len(part),
+                    radius=[3.5] * len(part),
+                    hollow=[name != "went on, or done"] * len(part),
+                    hints=[
+                        f"{spell(row['sequence'])}: {number(row['score'])}, "
+                        f"{_DECISIONS.get(row['decision'], clean(row['decision']))}"
+                        for row in part
+                    ],
+                    shape="square" if decisions == ("pause",) else "circle",
+                    name=name,
+                )
+            )
+    rows = counts.to_dict("records")
+    marks.append(
+        Labels(
+            [float(row["rung"]) for row in rows],
+            [high] * len(rows),
+            [f"{row['num_arrived']} arrived, {row['num_passed']} passed" for row in rows],
+            ["ink"] * len(rows),
+            dy=8.0,
+            bold=[True] * len(rows),
+        )
+    )
+    num, shown = reports["trial_id"].nunique(), data["trial_id"].nunique()
+    return Picture(
+        name="survival",
+        title=f"{clean(target)}: what reached each rung",
+        caption=(
+            "A line is a trial of the search. Trials of one target are compared at the same rung, "
+            "and the best fraction goes on."
+            + (f" Drawn: {shown} of {num} trials, the best." if shown < num else "")
+        ),
+        x=Axis(
+            -0.35,
+            float(max((row["rung"] for row in rows), default=0)) + 0.35,
+            tuple(
+                (float(row["rung"]), f"rung {row['rung']}: {row['budget_steps']:,} steps")
+                for row in rows
+            ),
+        ),
+        y=Axis(low, high, ticks(low, high), "score, points", grid=True),
+        marks=tuple(marks),
+        data=data,
+        height=380.0,
+        margin=(64.0, 24.0, 34.0, 46.0),
+    )
+
+
+def _dots(x: Sequence[float], y: Sequence[float], color: str, hints: Sequence[str]) -> Points:
+    many = len(x)
+    return Points(x, y, [color] * many, [4.0] * many, [False] * many, hints)
