@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spaces.study import Study
 from trainables.inputs import TaskInputs
@@ -62,6 +62,7 @@ class Bench:
     Attributes:
         tokenizer: The base model's tokenizer.
         device: The first GPU, or the CPU.
+        session: The training session of probes, made by the first of them.
     """
 
     def __init__(
@@ -81,7 +82,11 @@ class Bench:
         self.inputs = TaskInputs(self.catalogue, study.training, data_root, self.tokenizer)
         self.store = StageStore(store_url) if store_url else None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.session: Any = None
         self._made: dict[tuple[str, str, str], Any] = {}
+        self._base: nn.Module | None = None
+        self._tuned: tuple[str, nn.Module] | None = None
+        self._made_of_tuned: dict[tuple[str, str], Any] = {}
 
     def once(self, what: str, subject: Subject, make: Callable[[Subject], Made]) -> Made:
         """Return what was made of a subject before, or make it now.
@@ -111,9 +116,78 @@ class Bench:
 
     def base_encoder(self) -> nn.Module:
         """Return the base model's encoder, frozen, without dropout, on the device."""
-        if not hasattr(self, "_base"):
-            encoder = load_encoder(
-                self.preparation.model_path, dropout=0.0, revision=self.study.model.revision
-            )
-            self._base = encoder.to(self.device).eval().requires_grad_(False)
+        if self._base is None:
+            self._base = self._load_encoder()
         return self._base
+
+    def stage_weights(self, fingerprint: str) -> dict[str, Tensor] | None:
+        """Return a stage's encoder weights, or ``None`` if the store does not hold them."""
+        entry = self.store.get("stages", fingerprint) if self.store else None
+        if entry is None or self.store is None:
+            return None
+        return self.store.load(entry)
+
+    def tuned_encoder(self, source: Subject) -> nn.Module | None:
+        """Return a source-tuned encoder, frozen, on the device; one is held at a time.
+
+        Returns:
+            ``None`` where the store does not hold the source's stage.
+        """
+        (checkpoint,) = source.checkpoints
+        if self._tuned is None or self._tuned[0] != checkpoint:
+            self._tuned = None
+            self._made_of_tuned.clear()
+            weights = self.stage_weights(checkpoint)
+            if weights is None:
+                return None
+            encoder = self._load_encoder()
+            encoder.load_state_dict(weights)
+            self._tuned = (checkpoint, encoder)
+        return self._tuned[1]
+
+    def once_of_tuned(
+        self, what: str, source: Subject, other: Subject, make: Callable[[nn.Module], Made]
+    ) -> Made | None:
+        """Return what was made of another subject with a source-tuned encoder, or make it now.
+
+        It is kept until another source's encoder is asked for.
+
+        Returns:
+            ``None`` where the store does not hold the source's stage.
+        """
+        encoder = self.tuned_encoder(source)
+        if encoder is None:
+            return None
+        key = (what, f"{other.role} {other.name}")
+        if key not in self._made_of_tuned:
+            self._made_of_tuned[key] = make(encoder)
+        made: Made = self._made_of_tuned[key]
+        return made
+
+    def has_stages(self, subject: Subject) -> bool:
+        """Whether the store holds all of a source's or a sequence's depth-1 stages."""
+        store = self.store
+        return store is not None and all(
+            store.get("stages", fingerprint) is not None for fingerprint in subject.checkpoints
+        )
+
+    def missing_stage(self, *subjects: Subject) -> Outcome:
+        """Return the outcome of a measure that needs stages of which one is not in the store."""
+        if self.store is None:
+            return Outcome.missing("no stage store was given")
+        names = [subject.name for subject in subjects if not self.has_stages(subject)]
+        return Outcome.missing(f"not in the stage store: {', '.join(names)}")
+
+    def close(self) -> None:
+        """Give memory back."""
+        self._made.clear()
+        self._made_of_tuned.clear()
+        self._base = self._tuned = None
+        if self.session is not None:
+            self.session.close_engine()
+            self.session = None
+
+    def _load_encoder(self) -> nn.Module:
+        path, revision = self.preparation.model_path, self.study.model.revision
+        encoder = load_encoder(path, dropout=0.0, revision=revision)
+        return encoder.to(self.device).eval().requires_grad_(False)

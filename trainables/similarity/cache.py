@@ -99,9 +99,9 @@ def cache_key(
     """Return the fingerprint of everything that decides a value."""
     sides = [_identity(measure, subject, subjects) for subject in (pair.source, pair.target)]
     if measure.checkpoints != "none":
-        sides[0]["checkpoint"] = pair.source.checkpoint
+        sides[0]["checkpoints"] = pair.source.checkpoints
     if measure.checkpoints == "both":
-        sides[1]["checkpoint"] = pair.target.checkpoint
+        sides[1]["checkpoints"] = pair.target.checkpoints
     if measure.symmetric:
         sides.sort(key=fingerprint)
     return fingerprint(

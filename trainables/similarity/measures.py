@@ -11,12 +11,12 @@ from typing import Literal
 
 from spaces.errors import UnknownNameError
 
-Kind = Literal["source_target", "source_source"]
+Kind = Literal["source_target", "source_source", "sequence_target"]
 #: Training examples; base model or its tokenizer; language codes; the sets a target is selected on.
 Reads = Literal["examples", "model", "languages", "evaluation"]
 
 #: What a measure may compare, in the order of its output.
-KINDS: tuple[Kind, ...] = ("source_target", "source_source")
+KINDS: tuple[Kind, ...] = ("source_target", "source_source", "sequence_target")
 _HOME = "trainables.similarity"
 
 
@@ -44,7 +44,7 @@ class Measure:
     paper: str
     description: str
     cost: str
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[Kind, ...] = ("source_target", "source_source")
     symmetric: bool = True
     reads: tuple[Reads, ...] = ("examples", "model")
     checkpoints: Literal["none", "source", "both"] = "none"
@@ -77,6 +77,65 @@ MEASURES: dict[str, Measure] = {
         description="cosine of the tasks' mean gradients on the encoder",
         cost="2 N forward and N backward passes a task, shared with task2vec",
         settings=("num_examples", "head_epochs", "seed"),
+    ),
+    "logme": Measure(
+        name="logme",
+        version=1,
+        compute=f"{_HOME}.logme:logme",
+        paper="LogME: You et al. 2021, arXiv:2102.11005",
+        description="evidence of the target's labels given the source-tuned encoder's states",
+        cost="N forward passes a pair, shared with h_score",
+        symmetric=False,
+        checkpoints="source",
+        settings=("num_examples", "max_tokens", "seed"),
+    ),
+    "h_score": Measure(
+        name="h_score",
+        version=1,
+        compute=f"{_HOME}.h_score:h_score",
+        paper="Bao et al. 2019, arXiv:2212.10082; shrunk as Ibrahim et al. 2021, arXiv:2110.06893",
+        description="how far apart the target's labels are in the source-tuned encoder's states",
+        cost="N forward passes a pair, shared with logme",
+        symmetric=False,
+        checkpoints="source",
+        settings=("num_examples", "max_tokens", "seed"),
+    ),
+    "probing": Measure(
+        name="probing",
+        version=1,
+        compute=f"{_HOME}.probing:probing",
+        paper="few-step fine-tuning, after Vu et al. 2020, arXiv:2005.00770 (direct transfer)",
+        description="score of the target after a few steps from the source-tuned encoder",
+        cost="probe_steps training steps and an evaluation on probe_examples a set, a pair",
+        kinds=("source_target",),
+        symmetric=False,
+        reads=("examples", "model", "evaluation"),
+        checkpoints="source",
+        settings=("probe_steps", "probe_examples", "seed"),
+    ),
+    "task_vector": Measure(
+        name="task_vector",
+        version=1,
+        compute=f"{_HOME}.task_vectors:task_vector",
+        paper="Ilharco et al. 2022, arXiv:2212.04089",
+        description="cosine of what two stages changed in the encoder's weights",
+        cost="no pass; reads each stage once",
+        kinds=("source_source",),
+        checkpoints="both",
+        settings=(),
+    ),
+    "composed_probe": Measure(
+        name="composed_probe",
+        version=1,
+        compute=f"{_HOME}.composition:composed_probe",
+        paper="task arithmetic: Ilharco et al. 2022, arXiv:2212.04089",
+        description="probing from the base plus the stages' changes, a guess at a sequence",
+        cost="as probing, for each sequence and target",
+        kinds=("sequence_target",),
+        symmetric=False,
+        reads=("examples", "model", "evaluation"),
+        checkpoints="source",
+        settings=("probe_steps", "probe_examples", "composition_scale", "seed"),
     ),
     "vocabulary_overlap": Measure(
         name="vocabulary_overlap",

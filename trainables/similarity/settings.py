@@ -18,6 +18,7 @@ class SimilaritySettings:
             are computed on.
         probe_steps: Optimizer steps of a few-step probe.
         probe_examples: Examples of each evaluation set that a probe is scored on.
+        composition_scale: Factor on the summed changes of a composed sequence.
         seed: Of the choice of examples, the heads and the probes.
 
     Raises:
@@ -29,6 +30,7 @@ class SimilaritySettings:
     max_tokens: int = 4096
     probe_steps: int = 10
     probe_examples: int = 64
+    composition_scale: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -38,6 +40,7 @@ class SimilaritySettings:
             ("max_tokens", 8),
             ("probe_steps", 1),
             ("probe_examples", 1),
+            ("composition_scale", 0),
             ("seed", 0),
         ):
             value = getattr(self, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -61,7 +62,8 @@ def cached_values(
     Returns:
         One value for each pair and measure that is in the cache.
     """
-    wanted = _wanted(study, preparation, data_root, measures, settings or SimilaritySettings())
+    subjects = Subjects(study, preparation, data_root)
+    wanted = _wanted(subjects, measures, settings or SimilaritySettings())
     return [entry.known for entry in wanted if entry.known is not None]
 
 
@@ -72,6 +74,7 @@ def measure_study(
     *,
     measures: Sequence[str] = (),
     settings: SimilaritySettings | None = None,
+    sequences: Sequence[str] = (),
     store_url: str | None = None,
     tell: Telling | None = None,
 ) -> list[Value]:
@@ -83,6 +86,8 @@ def measure_study(
         data_root: Folder of the official files.
         measures: Names of measures; all of them when empty.
         settings: Bounds on the cost; the default ones for ``None``.
+        sequences: Text forms of sequences (``mnli>squad1``) whose encoders are guessed from task
+            vectors and probed on every target.
         store_url: Stage store that may hold the sources' depth-1 stages; measures that need them
             are not available (NaN) without.
         tell: Is told of progress.
@@ -96,38 +101,34 @@ def measure_study(
         InputError: The base model is not there, or the cache cannot be written.
     """
     settings = settings or SimilaritySettings()
-    wanted = list(_wanted(study, preparation, data_root, measures, settings))
+    subjects = Subjects(study, preparation, data_root, tuple(sequences))
+    wanted = list(_wanted(subjects, measures, settings))
     missing = [entry for entry in wanted if entry.known is None]
     made: dict[tuple[str, str], Value] = {}
     if missing:
         _check_model(study, preparation)
         from trainables.similarity.bench import Bench  # noqa: PLC0415  (torch)
 
-        bench = Bench(study, preparation, data_root, settings, store_url)
         cache = SimilarityCache(study.storage.cache)
         # By source, so that one source-tuned encoder at a time is held.
-        names = [subject.name for subject in Subjects(study, preparation, data_root).sources]
+        names = [subject.name for subject in (*subjects.sources, *subjects.sequences)]
         missing.sort(key=lambda entry: names.index(entry.pair.source.name))
-        for number, entry in enumerate(missing):
-            if tell is not None:
-                tell(number, len(missing), entry.measure.name)
-            if (entry.measure.name, entry.key) not in made:
-                value = _compute(bench, entry)
-                cache.put(entry.measure, entry.key, value)
-                made[entry.measure.name, entry.key] = value
+        with closing(Bench(study, preparation, data_root, settings, store_url)) as bench:
+            for number, entry in enumerate(missing):
+                if tell is not None:
+                    tell(number, len(missing), entry.measure.name)
+                if (entry.measure.name, entry.key) not in made:
+                    value = _compute(bench, entry)
+                    cache.put(entry.measure, entry.key, value)
+                    made[entry.measure.name, entry.key] = value
     return [entry.known or _as_pair(made[entry.measure.name, entry.key], entry) for entry in wanted]
 
 
 def _wanted(
-    study: Study,
-    preparation: Preparation,
-    data_root: Path | None,
-    measures: Sequence[str],
-    settings: SimilaritySettings,
+    subjects: Subjects, measures: Sequence[str], settings: SimilaritySettings
 ) -> Iterator[_Wanted]:
     chosen = choose_measures(measures)
-    subjects = Subjects(study, preparation, data_root)
-    cache = SimilarityCache(study.storage.cache)
+    cache = SimilarityCache(subjects.study.storage.cache)
     for kind in KINDS:
         for measure in chosen:
             if kind not in measure.kinds:

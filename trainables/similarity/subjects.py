@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from spaces.errors import InputError, UnknownNameError
 from spaces.fingerprints import fingerprint
 from spaces.sequences import Sequence, Stage
 from spaces.stage_names import resolve_stage
@@ -24,22 +25,23 @@ class Subject:
 
     Attributes:
         name: Of the stage or target.
-        role: Which of the two.
+        role: Which side it is; a sequence is one of several sources, in order.
         mixture: What it trains on; ``None`` for a target without training, whose evaluation texts
-            stand in wherever only texts are compared.
+            stand in wherever only texts are compared, and for a sequence.
         languages: Of a source, those it trains in; of a target, those it is selected on.
         selection: Of a target, the sets it is selected on.
         identity: Fingerprint of tasks, data and limits.
-        checkpoint: Of a source, the fingerprint of its depth-1 stage; else empty.
+        checkpoints: Fingerprints of the depth-1 stages: one of a source, one for each source of a
+            sequence, none of a target.
     """
 
     name: str
-    role: Literal["source", "target"]
+    role: Literal["source", "target", "sequence"]
     mixture: Mixture | None
     languages: tuple[str, ...]
     selection: tuple[EvaluationSet, ...]
     identity: str
-    checkpoint: str = ""
+    checkpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +61,34 @@ class Subjects:
         study: The study.
         preparation: What a run of it is launched with.
         data_root: Folder of the official files.
+        texts: Text forms of the sequences to compare with targets.
+
+    Raises:
+        UnknownNameError: A sequence has a stage that is none of the study's.
+        InputError: A sequence that repeats a stage or has none.
     """
 
     study: Study
     preparation: Preparation
     data_root: Path | None
+    texts: tuple[str, ...] = ()
     sources: tuple[Subject, ...] = field(init=False)
     targets: tuple[Subject, ...] = field(init=False)
+    sequences: tuple[Subject, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         names = self.study.intermediate.tasks
         object.__setattr__(self, "sources", tuple(self._source(name) for name in names))
         targets = tuple(self._target(target.name) for target in self.study.targets)
         object.__setattr__(self, "targets", targets)
+        object.__setattr__(self, "sequences", tuple(self._sequence(text) for text in self.texts))
 
     def pairs(self, kind: Kind) -> tuple[Pair, ...]:
-        """Return what is compared: every source with every target, or with every other source."""
-        others = self.targets if kind == "source_target" else self.sources
+        """Return what is compared: sources or sequences with targets, or sources with others."""
+        firsts = self.sequences if kind == "sequence_target" else self.sources
+        seconds = self.sources if kind == "source_source" else self.targets
         return tuple(
-            Pair(kind, source, other)
-            for source in self.sources
-            for other in others
-            if kind == "source_target" or source.name != other.name
+            Pair(kind, first, second) for first in firsts for second in seconds if first != second
         )
 
     def evaluation_identity(self, target: Subject) -> str:
@@ -116,7 +124,26 @@ class Subjects:
             languages=tuple(dict.fromkeys(languages)),
             selection=(),
             identity=self._identity(mixture),
-            checkpoint=stage.fingerprint,
+            checkpoints=(stage.fingerprint,),
+        )
+
+    def _sequence(self, text: str) -> Subject:
+        by_name = {source.name: source for source in self.sources}
+        names = Sequence.parse(text).names
+        for name in names:
+            if name not in by_name:
+                raise UnknownNameError("stage of the study", name, by_name, f"sequence {text!r}")
+        if not names:
+            raise InputError("a sequence to be composed needs a stage; the empty one has none.")
+        parts = [by_name[name] for name in names]
+        return Subject(
+            name=text,
+            role="sequence",
+            mixture=None,
+            languages=tuple(dict.fromkeys(code for part in parts for code in part.languages)),
+            selection=(),
+            identity=fingerprint([part.identity for part in parts]),
+            checkpoints=tuple(fp for part in parts for fp in part.checkpoints),
         )
 
     def _target(self, name: str) -> Subject:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from spaces.study import load_study
 from tests.trainables import tiny
+from trainables.models import load_encoder
 from trainables.preparation import prepare
 from trainables.similarity import SimilaritySettings
 from trainables.similarity.bench import Bench
@@ -57,3 +59,36 @@ def tiny_study(tiny_model, data_root):
         return study, prepare(study, data_root, data_root), data_root
 
     return made
+
+
+@pytest.fixture(scope="session")
+def base(mini):
+    """The base encoder's weights by name."""
+    _, preparation = mini
+    encoder = load_encoder(preparation.model_path, dropout=0.0)
+    return {name: weight.detach().clone() for name, weight in encoder.named_parameters()}
+
+
+@pytest.fixture
+def changes(base):
+    """What two stages changed: noise, of which the second holds half of the first."""
+    generator = torch.Generator().manual_seed(0)
+    first = {k: 0.02 * torch.randn(w.shape, generator=generator) for k, w in base.items()}
+    second = {
+        k: 0.5 * first[k] + 0.02 * torch.randn(w.shape, generator=generator)
+        for k, w in base.items()
+    }
+    return {"mini_entail": first, "mini_completion": second}
+
+
+@pytest.fixture
+def stored(mini, base, changes, subjects, tmp_path):
+    """A bench on a store that holds the stages of two of the three sources."""
+    study, preparation = mini
+    bench = Bench(study, preparation, None, FEW, str(tmp_path / "stages"))
+    for name, change in changes.items():
+        weights = {key: weight + change[key] for key, weight in base.items()}
+        (checkpoint,) = subjects[name].checkpoints
+        bench.store.put("stages", checkpoint, weights, {"sequence": name})
+    yield bench
+    bench.close()

@@ -68,9 +68,8 @@ def test_identities_follow_the_content(tiny_study):
     study, preparation, data_root = tiny_study()
     squad, xnli = Subjects(study, preparation, data_root).sources
     assert squad.identity != xnli.identity
-    assert (
-        squad.checkpoint == preparation.planner.stages(Sequence.of("squad1"), seed=0)[0].fingerprint
-    )
+    (stage,) = preparation.planner.stages(Sequence.of("squad1"), seed=0)
+    assert squad.checkpoints == (stage.fingerprint,)
     limited, prepared, _ = tiny_study(training={"max_train_examples": 9})
     assert Subjects(limited, prepared, data_root).sources[0].identity != squad.identity
 
