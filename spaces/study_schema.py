@@ -268,6 +268,7 @@ class SearchSection(_Section):
         num_trials: Trials the sampler may suggest, baselines and confirmation apart.
         max_concurrent: Trials at a time; ``auto`` fills the cluster.
         sampler: A key of ``search.samplers.SAMPLERS``.
+        similarity: Table of ``taskorder similarity``, for the samplers that can use one.
         asha: Pruning, or ``null`` for none.
         confirm: Confirmation on fresh seeds.
         baselines: Whether the empty sequence, each single task and all tasks at once are run.
@@ -277,6 +278,7 @@ class SearchSection(_Section):
     num_trials: int = Field(default=100, ge=0)
     max_concurrent: int | Literal["auto"] = "auto"
     sampler: str = "sequence"
+    similarity: str | None = None
     asha: AshaSection | None = AshaSection()
     confirm: ConfirmSection = ConfirmSection()
     baselines: bool = True

@@ -8,6 +8,7 @@ import optuna
 
 from search.samplers.repeatable import cma_es, gaussian_process, tpe
 from search.samplers.sequence import SurrogateSampler
+from search.samplers.similarity import SimilarityGreedySampler
 from search.samplers.systematic import BeamSampler, ExhaustiveSampler
 from search.samplers.uniform import UniformSampler
 from spaces.errors import InputError, UnknownNameError
@@ -18,6 +19,7 @@ SAMPLERS: dict[str, Callable[[Study], optuna.samplers.BaseSampler]] = {
     "random": UniformSampler,
     "exhaustive": ExhaustiveSampler,
     "beam": BeamSampler,
+    "similarity_greedy": SimilarityGreedySampler,
     "tpe": tpe,
     "gp": gaussian_process,
     "cmaes": cma_es,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,7 @@ from search.samplers.base import SequenceSampler
 from search.samplers.features import Array
 from search.samplers.history import Candidate, History
 from search.samplers.pool import CandidatePool
+from search.samplers.similarity import read_similarity, similarity_features
 from spaces.sequences import Sequence
 from spaces.study import Study
 
@@ -53,6 +54,7 @@ class SurrogateSampler(SequenceSampler):
     def __init__(self, study: Study, cost_power: float = COST_POWER) -> None:
         super().__init__(study)
         self._cost_power = cost_power
+        self._similarity = read_similarity(study)
         self._pool = CandidatePool(study.space, self.targets)
         self._first = [Sequence(), *(Sequence.of(task) for task in study.space.tasks)]
         self._first = [s for s in self._first if len(s) <= study.space.max_length]
@@ -62,7 +64,11 @@ class SurrogateSampler(SequenceSampler):
         # Loading scikit-learn takes a second and a half that `check` spares.
         from search.samplers.surrogate import Surrogate  # noqa: PLC0415
 
-        return Surrogate(self.study.space.tasks, self.targets)
+        similarity = None
+        if self._similarity is not None:
+            names = tuple(target.name for target in self.study.targets)
+            similarity = partial(similarity_features, targets=names, similarity=self._similarity)
+        return Surrogate(self.study.space.tasks, self.targets, similarity)
 
     def choose(
         self, study: optuna.Study, asked: set[Candidate], rng: np.random.Generator

@@ -8,13 +8,16 @@ f is linear in the order features (presence, recency, precedence, adjacency, emp
 effect size a block for what all entities share and one for what is the entity's own. ``own`` is
 what a sequence has beyond its features and keeps from rung to rung. So every rung of every prefix
 is an observation of the same f + own, a cheap one with more noise; and every entity tells of the
-others. Sizes of effects and noise are found by maximum a posteriori, as scikit-learn's
-``GaussianProcessRegressor`` finds them (Rasmussen and Williams 2006, chapter 5).
+others. Where similarities of tasks to targets are given, they are two more features, and how much
+they tell is found like everything else: what tells nothing gets no weight. Sizes of effects and
+noise are found by maximum a posteriori, as scikit-learn's ``GaussianProcessRegressor`` finds them
+(Rasmussen and Williams 2006, chapter 5).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +32,8 @@ from search.samplers.history import Candidate, Observation
 
 Array = NDArray[np.float64]
 
+#: Similarity features of a candidate.
+NUM_SIMILARITIES = 2
 #: Rungs beyond this one share their noise.
 MAX_RUNGS = 4
 #: Columns behind the features: number of the sequence, of the entity, of the rung.
@@ -39,8 +44,8 @@ TRUTH = -1
 LEVEL = 1.0
 #: Log variances before anything is seen, and how far they may be from that: shared effects, own
 #: effects, what is the sequence's own, noise by rung.
-PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0)
-PRIOR_OWN = (-1.0, -2.0, -3.0, -3.0, -2.0)
+PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0, -2.0)
+PRIOR_OWN = (-1.0, -2.0, -3.0, -3.0, -2.0, -4.0)
 PRIOR_RESIDUAL = -2.5
 PRIOR_NOISE = (-0.5, -1.5, -3.0, -3.0)
 PRIOR_SD = 3.0
@@ -154,10 +159,18 @@ class Surrogate:
     Args:
         tasks: The study's names.
         entities: The targets, or one empty text.
+        similarity: Returns a candidate's similarity features, 2 numbers; none are used without it.
     """
 
-    def __init__(self, tasks: tuple[str, ...], entities: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        tasks: tuple[str, ...],
+        entities: tuple[str, ...],
+        similarity: Callable[[str, str], Array] | None = None,
+    ) -> None:
         self._tasks = tasks
+        self._similarity = similarity
+        self._widths = (*block_widths(len(tasks)), NUM_SIMILARITIES)
         self._entities = {name: i for i, name in enumerate(entities)}
         self._numbers: dict[str, int] = {}
         self._prior = (*PRIOR_SHARED, *PRIOR_OWN, PRIOR_RESIDUAL, *PRIOR_NOISE)
@@ -171,7 +184,7 @@ class Surrogate:
         """
         rows = self._rows([(o.sequence, o.entity, o.rung) for o in observations])
         values = scaled(observations)
-        kernel = OrderKernel(block_widths(len(self._tasks)), self._effect_sizes(observations))
+        kernel = OrderKernel(self._widths, self._effect_sizes(observations))
         # What is added to the diagonal keeps it positive definite in floating point, no more.
         self._process = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=None)
         self._process.fit(rows, values)
@@ -192,10 +205,12 @@ class Surrogate:
         return Prediction(*self._process.predict(rows, return_std=True))
 
     def _rows(self, keys: Items[tuple[str, str, int]]) -> Array:
-        rows = np.empty((len(keys), sum(block_widths(len(self._tasks))) + NUM_MARKS))
+        rows = np.zeros((len(keys), sum(self._widths) + NUM_MARKS))
         for i, (text, entity, rung) in enumerate(keys):
             number = self._numbers.setdefault(text, len(self._numbers))
-            rows[i, :-NUM_MARKS] = order_features(text, self._tasks)
+            rows[i, : -NUM_MARKS - NUM_SIMILARITIES] = order_features(text, self._tasks)
+            if self._similarity is not None:
+                rows[i, -NUM_MARKS - NUM_SIMILARITIES : -NUM_MARKS] = self._similarity(text, entity)
             rows[i, -NUM_MARKS:] = number, self._entities[entity], rung
         return rows
 
@@ -217,7 +232,7 @@ class Surrogate:
     def _fit_effect_sizes(self, rows: Array, values: Array) -> tuple[float, ...]:
         from scipy.optimize import minimize  # noqa: PLC0415
 
-        kernel = OrderKernel(block_widths(len(self._tasks)), self._prior)
+        kernel = OrderKernel(self._widths, self._prior)
         process = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=None).fit(rows, values)
         prior = np.array(self._prior)
 

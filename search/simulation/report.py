@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,8 @@ from rich.text import Text
 
 from search.simulation.result import SimulationResult
 from search.view import NO_STAGES
+
+QUARTILES = ("quartile 1", "median", "quartile 3")
 
 
 def render_simulation(
@@ -25,7 +28,10 @@ def render_simulation(
     """
     first = results[0]
     head = f"{first.study.name}: simulated on {len(first.tallies):,} workers, virtual time"
-    body = [_figures(first), _incumbents(first)] if len(results) == 1 else [_seeds(results)]
+    several = len(results) > 1
+    body = (
+        [_seeds(results), _answers(results)] if several else [_figures(first), _incumbents(first)]
+    )
     own = (note for result in results for note in _notes(result))
     told = dict.fromkeys((*own, *notes))
     parts: list[RenderableType] = [
@@ -71,11 +77,7 @@ def _figures(result: SimulationResult) -> Table:
 
 
 def _incumbents(result: SimulationResult) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("target")
-    table.add_column("best sequence")
-    for name in ("score", "found after", "steps until then"):
-        table.add_column(name, justify="right")
+    table = _targets("score", "found after", "steps until then")
     for target, found in {found.target: found for found in result.incumbents}.items():
         table.add_row(
             Text(target),
@@ -88,42 +90,57 @@ def _incumbents(result: SimulationResult) -> Table:
 
 
 def _seeds(results: Sequence[SimulationResult]) -> Table:
-    """Return a row a seed, then the median and the quartiles."""
-    targets = list(dict.fromkeys(i.target for result in results for i in result.incumbents))
+    """Return a row a seed, then the quartiles."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("seed", "trials", "steps trained", "makespan", "utilisation", *targets):
-        table.add_column(name, justify="right")
-    columns: list[list[float]] = []
+    for name in ("seed", "trials", "steps trained", "makespan", "utilisation"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows: list[tuple[float, ...]] = []
     for result in results:
-        best = {found.target: found.score for found in result.incumbents}
-        columns.append(
-            [
-                len(result.records),
-                result.counts.steps_trained,
-                result.makespan_s,
-                result.utilisation,
-                *(best.get(target, math.nan) for target in targets),
-            ]
-        )
-        table.add_row(str(result.study.seed), *_cells(columns[-1]))
-    quartiles = [
-        statistics.quantiles(column, n=4, method="inclusive")
-        for column in zip(*columns, strict=True)
-    ]
-    for label, at in (("quartile 1", 0), ("median", 1), ("quartile 3", 2)):
-        table.add_row(label, *_cells([found[at] for found in quartiles]), style="bold")
+        steps = result.counts.steps_trained
+        rows.append((len(result.records), steps, result.makespan_s, result.utilisation))
+        table.add_row(str(result.study.seed), *_cells(rows[-1]))
+    for label, row in zip(
+        QUARTILES, zip(*map(_quartiles, zip(*rows, strict=True)), strict=True), strict=True
+    ):
+        table.add_row(label, *_cells(row), style="bold")
     return table
 
 
-def _cells(values: Sequence[float]) -> list[str]:
-    trials, steps, makespan, utilisation, *scores = values
-    return [
-        f"{trials:,.0f}",
-        f"{steps:,.0f}",
-        _duration(makespan),
-        _share(utilisation),
-        *("-" if math.isnan(score) else f"{score:.1f}" for score in scores),
-    ]
+def _answers(results: Sequence[SimulationResult]) -> Table:
+    """Return a row a target: its most frequent answer and the quartiles of the answers' scores."""
+    table = _targets("seeds", *QUARTILES)
+    last = [{found.target: found for found in result.incumbents} for result in results]
+    for target in dict.fromkeys(target for best in last for target in best):
+        found = [best[target] for best in last if target in best]
+        (sequence, count), *_ = Counter(one.sequence for one in found).most_common(1)
+        table.add_row(
+            Text(target),
+            Text(sequence or NO_STAGES),
+            f"{count}/{len(results)}",
+            *(f"{score:.1f}" for score in _quartiles([one.score for one in found])),
+        )
+    return table
+
+
+def _targets(*numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("target", overflow="fold")
+    table.add_column("best sequence", overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    if len(values) == 1:
+        return (values[0],) * 3
+    first, median, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, median, third
+
+
+def _cells(row: Sequence[float]) -> tuple[str, ...]:
+    trials, steps, makespan, utilisation = row
+    return f"{trials:,.0f}", f"{steps:,.0f}", _duration(makespan), _share(utilisation)
 
 
 def _notes(result: SimulationResult) -> list[str]:

@@ -17,6 +17,7 @@ from search.samplers.pool import MAX_WHOLE, CandidatePool, neighbours
 from search.samplers.sequence import Costs, choose_best, expected_improvement
 from search.samplers.surrogate import (
     LEVEL,
+    NUM_SIMILARITIES,
     PRIOR_NOISE,
     PRIOR_OWN,
     PRIOR_RESIDUAL,
@@ -30,6 +31,7 @@ from search.samplers.surrogate import (
 from spaces.sequences import Sequence, SequenceSpace
 
 TASKS = ("a", "b", "c")
+WIDTHS = (*block_widths(3), NUM_SIMILARITIES)
 PRIOR = (*PRIOR_SHARED, *PRIOR_OWN, PRIOR_RESIDUAL, *PRIOR_NOISE)
 
 
@@ -53,7 +55,7 @@ def test_features_tell_orders_apart():
 
 
 def rows_of(keys: list[tuple[str, int, int, int]]) -> np.ndarray:
-    return np.array([[*order_features(text, TASKS), n, e, r] for text, n, e, r in keys])
+    return np.array([[*order_features(text, TASKS), 0, 0, n, e, r] for text, n, e, r in keys])
 
 
 KEYS = [("", 0, 0, 0), ("a", 1, 0, 0), ("a", 1, 0, 2), ("a", 1, 1, 0), ("b>a", 2, 0, 1),
@@ -61,7 +63,7 @@ KEYS = [("", 0, 0, 0), ("a", 1, 0, 0), ("a", 1, 0, 2), ("a", 1, 1, 0), ("b>a", 2
 
 
 def test_the_kernel_by_hand():
-    kernel = OrderKernel(block_widths(3), PRIOR)
+    kernel = OrderKernel(WIDTHS, PRIOR)
     shared, own = np.exp(PRIOR_SHARED), np.exp(PRIOR_OWN)
     residual, noise = np.exp(PRIOR_RESIDUAL), np.exp(PRIOR_NOISE)
     covariance = kernel(rows_of(KEYS))
@@ -72,12 +74,14 @@ def test_the_kernel_by_hand():
     assert covariance[1, 3] == pytest.approx(one)  # another target
     assert covariance[1, 4] == pytest.approx(one + own[:2].sum())  # b>a: another sequence
     assert covariance[0, 1] == pytest.approx(LEVEL)  # nothing in common but target and rung
-    assert covariance[5, 6] == pytest.approx(np.array([3, 1, 3, 2, 0]) @ (shared + own) + residual)
+    assert covariance[5, 6] == pytest.approx(
+        np.array([3, 1, 3, 2, 0, 0]) @ (shared + own) + residual
+    )
     assert covariance[7, 7] == pytest.approx(both)  # the truth has neither level nor noise
 
 
 def test_the_kernel_is_a_covariance_with_the_right_diagonal_and_gradient():
-    kernel, rows = OrderKernel(block_widths(3), PRIOR), rows_of(KEYS[:-1])
+    kernel, rows = OrderKernel(WIDTHS, PRIOR), rows_of(KEYS[:-1])
     covariance, gradient = kernel(rows, eval_gradient=True)
     assert np.allclose(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance).min() > 0
@@ -88,8 +92,7 @@ def test_the_kernel_is_a_covariance_with_the_right_diagonal_and_gradient():
         raised = [value + step * (i == j) for j, value in enumerate(PRIOR)]
         lowered = [value - step * (i == j) for j, value in enumerate(PRIOR)]
         numeric = (
-            OrderKernel(block_widths(3), tuple(raised))(rows)
-            - OrderKernel(block_widths(3), tuple(lowered))(rows)
+            OrderKernel(WIDTHS, tuple(raised))(rows) - OrderKernel(WIDTHS, tuple(lowered))(rows)
         ) / (2 * step)
         assert np.allclose(gradient[..., i], numeric, atol=1e-8)
 
@@ -103,7 +106,7 @@ def test_the_posterior_is_that_of_plain_linear_algebra():
     found = surrogate.predict([("a", "y"), ("b>a", "x")])
     keys = [("", 0, 0, 0), ("a", 1, 0, 0), ("b", 2, 0, 0), ("b", 2, 1, 0)]
     wanted = [("a", 1, 1, TRUTH), ("b>a", 3, 0, TRUTH)]
-    kernel = OrderKernel(block_widths(3), PRIOR)
+    kernel = OrderKernel(WIDTHS, PRIOR)
     among = kernel(rows_of(keys)) + 1e-6 * np.eye(4)
     across = kernel(rows_of(wanted), rows_of(keys))
     assert found.mean == pytest.approx(across @ np.linalg.solve(among, scaled(seen)))
@@ -156,7 +159,7 @@ def test_effect_sizes_follow_from_the_first_observations_alone():
     assert np.array_equal(alone.means([("a", "x")]), grown.means([("a", "x")]))
     sizes = alone._process.kernel_.theta
     # What made the scores is found: presence matters, noise is small.
-    assert max(sizes[0], sizes[5]) > sizes[11] + 2
+    assert max(sizes[0], sizes[6]) > sizes[13] + 2
 
 
 @given(st.integers(0, 5000))
@@ -297,3 +300,29 @@ def test_all_of_a_small_space_is_looked_at():
     seen = History(asked={("a", "x")})
     assert set(pool.draw(seen, np.random.default_rng(0))) == everything - seen.asked
     assert set(pool.draw(History(asked=everything), np.random.default_rng(0))) == everything
+
+
+def test_similarity_that_tells_is_believed_and_other_is_not():
+    tasks, entities = tuple("abcdefgh"), ("x", "y", "z")
+    rng = np.random.default_rng(1)
+    truth = {(task, e): float(rng.normal()) for task in tasks for e in entities}
+    shuffled = dict(zip(truth, rng.permutation(list(truth.values())), strict=True))
+
+    def features(values):
+        return lambda text, e: np.full(2, values[text, e]) if text else np.zeros(2)
+
+    seen = observed(
+        *[("", e, 0, 50.0) for e in entities],
+        *[(task, e, 0, 50 + 5 * truth[task, e]) for task in tasks for e in "xy"],
+    )
+    means, weights = {}, {}
+    for name, values in (("none", None), ("right", truth), ("shuffled", shuffled)):
+        surrogate = Surrogate(tasks, entities, features(values) if values else None)
+        surrogate.fit(seen)
+        means[name] = surrogate.means([(task, "z") for task in tasks])
+        weights[name] = surrogate._process.kernel_.theta[5]
+    expected = [truth[task, "z"] for task in tasks]
+    # Nothing was seen of z: without similarity there is little to go by, with it everything.
+    assert np.corrcoef(means["right"], expected)[0, 1] > 0.95
+    assert weights["right"] > weights["shuffled"] + 1
+    assert np.abs(means["shuffled"] - means["none"]).max() < 0.5
