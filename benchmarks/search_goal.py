@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -132,12 +133,20 @@ class Goal:
         return math.fsum(scores) / len(scores)
 
     def study(self, seed: int, **search: Any) -> Study:
-        """Return a study of the whole table; ``search`` are keys of its search section."""
+        """Return a study of the whole table; ``search`` are keys of its search section.
+
+        Tasks and targets are listed in an order drawn by the seed: a search that goes by their
+        order is not to be lucky every time.
+        """
+        shuffled = random.Random(seed)
+        tasks, targets = list(self.tasks), list(self.table.targets)
+        shuffled.shuffle(tasks)
+        shuffled.shuffle(targets)
         content = {
             "name": "benchmark",
             "model": {"name": "mini"},
-            "intermediate": {"tasks": list(self.tasks), "max_length": self.max_length},
-            "targets": list(self.table.targets),
+            "intermediate": {"tasks": tasks, "max_length": self.max_length},
+            "targets": targets,
             "objective": self.objective,
             "seed": seed,
             "search": {

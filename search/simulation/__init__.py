@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from search.simulation.costs import CostModel, Fault, FaultModel
 from search.simulation.directory import create_run, write_run
-from search.simulation.engine import SimulatedTrainable, Simulation, simulate
+from search.simulation.engine import Simulation, simulate
 from search.simulation.incumbents import Incumbent
 from search.simulation.options import task_seconds
 from search.simulation.report import render_simulation
 from search.simulation.result import SimulationResult
 from search.simulation.seeds import simulate_seeds
+from search.simulation.trainable import SimulatedTrainable
 
 __all__ = [
     "CostModel",

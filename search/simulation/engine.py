@@ -14,7 +14,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import optuna
 
@@ -25,10 +25,9 @@ from search.simulation.clock import EventQueue, VirtualClock
 from search.simulation.costs import CostModel, Fault, FaultModel
 from search.simulation.incumbents import Incumbent, IncumbentCurve
 from search.simulation.result import Counts, SimulationResult
+from search.simulation.trainable import SimulatedTrainable
 from search.simulation.workers import Workers
 from spaces.errors import InputError, TrainingError
-from spaces.plan import TrialPlan
-from spaces.planner import Planner
 from spaces.reports import StageReport
 from spaces.study import Study
 
@@ -36,21 +35,6 @@ from spaces.study import Study
 RUN_ID = "simulation"
 
 T = TypeVar("T")
-
-
-class SimulatedTrainable(Protocol):
-    """What answers for training; ``trainables.tabular.TabularTrainable`` for instance."""
-
-    @property
-    def planner(self) -> Planner:
-        """Makes the plans that it answers."""
-
-    def run_rung(self, plan: TrialPlan, rung: int) -> dict[str, Any]:
-        """Return what a trial reports at a rung, less its time.
-
-        Raises:
-            TrainingError: The trial fails, however often it is tried.
-        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from search.simulation.result import SimulationResult
 from search.view import NO_STAGES
+from spaces.sequences import STAGE_SEPARATOR
 
 QUARTILES = ("quartile 1", "median", "quartile 3")
 
@@ -81,7 +82,7 @@ def _incumbents(result: SimulationResult) -> Table:
     for target, found in {found.target: found for found in result.incumbents}.items():
         table.add_row(
             Text(target),
-            Text(found.sequence or NO_STAGES),
+            Text(_spell(found.sequence)),
             f"{found.score:.1f}",
             _duration(found.at_s),
             f"{found.steps:,}",
@@ -115,7 +116,7 @@ def _answers(results: Sequence[SimulationResult]) -> Table:
         (sequence, count), *_ = Counter(one.sequence for one in found).most_common(1)
         table.add_row(
             Text(target),
-            Text(sequence or NO_STAGES),
+            Text(_spell(sequence)),
             f"{count}/{len(results)}",
             *(f"{score:.1f}" for score in _quartiles([one.score for one in found])),
         )
@@ -156,6 +157,10 @@ def _notes(result: SimulationResult) -> list[str]:
     if result.stopped:
         notes.append("it was stopped before its end")
     return notes
+
+
+def _spell(sequence: str) -> str:
+    return sequence.replace(STAGE_SEPARATOR, f" {STAGE_SEPARATOR} ") or NO_STAGES
 
 
 def _duration(seconds: float) -> str:

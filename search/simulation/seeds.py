@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from search.simulation.directory import create_run, write_run
-from search.simulation.engine import SimulatedTrainable, Simulation
+from search.simulation.engine import Simulation
 from search.simulation.result import SimulationResult
+from search.simulation.trainable import SimulatedTrainable
 from spaces.errors import InputError
 from spaces.study import Study
 

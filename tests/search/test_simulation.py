@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,9 +35,9 @@ from search.simulation import (
     render_simulation,
     simulate,
     simulate_seeds,
-    write_run,
+    task_seconds,
 )
-from spaces.errors import InputError, RunDirectoryError, TrainingError
+from spaces.errors import InputError, RunDirectoryError, TrainingError, UnknownNameError
 from spaces.plan import TrialPlan
 from spaces.sequences import Stage
 from spaces.study import Study
@@ -480,6 +481,15 @@ def test_input_that_makes_no_sense_is_told():
         simulate_seeds(make_study(), _trainable, workers=1, seed_count=0)
 
 
+def test_seconds_of_single_tasks_are_read():
+    study = make_study()
+    assert task_seconds(["mnli=0.5", "xnli=2"], study) == {"mnli": 0.5, "xnli": 2.0}
+    with pytest.raises(UnknownNameError, match=r"--task-step-s mnly=1: unknown task 'mnly'.*mnli"):
+        task_seconds(["mnly=1"], study)
+    with pytest.raises(InputError, match="--task-step-s mnli: write TASK=SECONDS"):
+        task_seconds(["mnli"], study)
+
+
 def test_a_storage_that_holds_trials_is_refused():
     storage = optuna.storages.InMemoryStorage()
     run(make_study(), storage=storage)
@@ -504,9 +514,8 @@ def test_frames_have_the_columns_of_a_run_directory():
 
 
 def test_a_simulated_run_directory_is_read_as_any_other(tmp_path):
-    result = run(make_study("search.num_trials=8"), workers=3)
-    folder = tmp_path / "run"
-    write_run(result, folder)
+    study, folder = make_study("search.num_trials=8"), tmp_path / "run"
+    (result,) = simulate_seeds(study, _trainable, workers=3, run_dir=folder)
     found = load_run(folder)
     assert len(found.trials) == len(result.records)
     assert found.rungs["score"].tolist() == result.frames()["rungs"]["score"].tolist()
@@ -514,10 +523,21 @@ def test_a_simulated_run_directory_is_read_as_any_other(tmp_path):
     figures = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
     assert figures["makespan_s"] == result.makespan_s
     assert figures["decision_latency"]["count"] == len(result.latencies_s)
+    assert len(pd.read_parquet(folder / "tables" / "workers.parquet")) == 3
+    assert len(pd.read_parquet(folder / "tables" / "incumbents.parquet")) == len(result.incumbents)
     with pytest.raises(RunDirectoryError, match="holds a run already"):
-        write_run(result, folder)
+        simulate_seeds(study, _trainable, workers=3, run_dir=folder)
     with pytest.raises(RunDirectoryError, match="simulated"):
         RunDirectory(folder).read()
+
+
+def test_nothing_is_written_where_the_input_is_wrong(tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(InputError, match="run-dir: it holds one run, not 2"):
+        simulate_seeds(make_study(), _trainable, workers=3, seed_count=2, run_dir=folder)
+    with pytest.raises(InputError, match="workers: 0"):
+        simulate_seeds(make_study(), _trainable, workers=0, run_dir=folder)
+    assert not folder.exists()
 
 
 def _trainable(study: Study) -> TabularTrainable:
@@ -543,14 +563,28 @@ def test_what_is_shown_of_one_simulation():
     assert line.split() == ["xnli", "mnli", "60.0", "19", "s", "28"]
 
 
+def test_a_note_is_told_once():
+    results = simulate_seeds(make_study("search.num_trials=500"), _trainable, workers=2)
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        console.print(render_simulation([*results, *results], ["the table is small"]))
+    assert capture.get().count("nothing new was left") == 1
+    assert "note: the table is small" in capture.get()
+
+
 def test_what_is_shown_of_several_seeds():
     results = simulate_seeds(make_study(), _trainable, workers=2, seed_count=3)
     assert [result.study.seed for result in results] == [0, 1, 2]
     assert len({tuple(r.proposal.key for r in x.records) for x in results}) == 3
-    lines = shown(results).splitlines()
-    assert lines[1].split()[:4] == ["seed", "trials", "steps", "trained"]
-    assert [line.split()[0] for line in lines[2:5]] == ["0", "1", "2"]
-    assert lines[6].startswith("    median")
+    lines = [line.split() for line in shown(results).splitlines()]
+    assert lines[1] == ["seed", "trials", "steps", "trained", "makespan", "utilisation"]
+    assert [line[0] for line in lines[2:5]] == ["0", "1", "2"]
+    steps = sorted(result.counts.steps_trained for result in results)
+    assert lines[6][:3] == ["median", str(len(results[0].records)), str(steps[1])]
+    xnli = next(line for line in lines if line[0] == "xnli")
+    scores = [{i.target: i.score for i in result.incumbents}["xnli"] for result in results]
+    assert xnli[-2] == f"{sorted(scores)[1]:.1f}"
+    assert xnli[-4].endswith("/3")
 
 
 # Determinism.

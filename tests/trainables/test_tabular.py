@@ -188,6 +188,17 @@ def test_recorded_seeds_answer_for_the_studys_own_and_the_fresh_ones(recorded, o
     assert tuple(planner.recorded_seed(seed) for seed in (own, *fresh)) == answers
 
 
+def test_fresh_seeds_that_are_not_there_are_told():
+    def notes(recorded: tuple[int, ...], *overrides: str) -> tuple[str, ...]:
+        return TabularTrainable.of(study(*overrides), small(recorded)).notes()
+
+    assert notes((0, 1, 2)) == notes((0,), "search.confirm.top=0") == ()
+    assert notes((0, 1)) == (
+        "seeds in the table: 2; the confirmation's 2 fresh seeds are answered by 1",
+    )
+    assert notes((0,))[0].endswith("2 fresh seeds are answered by the search's own")
+
+
 def test_prefixes_are_shared_between_sequences_and_targets_and_not_between_seeds():
     planner = TabularPlanner.of(study(), small((0, 1)))
 

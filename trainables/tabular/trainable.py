@@ -38,13 +38,19 @@ class TabularTrainable:
         """
         return cls(TabularPlanner.of(study, table, shares_prefixes=shares_prefixes))
 
-    def stage_steps(self, plan: TrialPlan, index: int) -> int:
-        """Return the steps of a plan's stage, counted from 0."""
-        return plan.stages[index].settings.steps
-
-    def rung_steps(self, plan: TrialPlan, rung: int) -> int:
-        """Return the steps from the rung before to this one."""
-        return plan.budgets[rung] - (plan.budgets[rung - 1] if rung else 0)
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the results has to know of the table, a line each."""
+        confirm, seeds = self.planner.study.search.confirm, self.planner.table.seeds
+        if not confirm.top or confirm.seeds < len(seeds):
+            return ()
+        return (
+            f"seeds in the table: {len(seeds)}; the confirmation's {confirm.seeds} fresh seeds are "
+            + (
+                f"answered by {len(seeds) - 1}"
+                if len(seeds) > 1
+                else "answered by the search's own"
+            ),
+        )
 
     def run_rung(self, plan: TrialPlan, rung: int) -> dict[str, Any]:
         """Return what a trial reports at a rung.
@@ -74,5 +80,5 @@ class TabularTrainable:
             "budget_steps": budget,
             "score": score,
             "scores": (row,),
-            "steps_trained": self.rung_steps(plan, rung),
+            "steps_trained": budget - (plan.budgets[rung - 1] if rung else 0),
         }
