@@ -14,9 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trainables.formats import FORMATS
 from trainables.formats.base import Feature, Tokenizer, pad_rows
+from trainables.packing import Packing, pack
+
+#: On a CPU a batch with less padding than this leaves is padded: packing costs a little, too.
+MOST_FILLED = 0.95
+#: Formats whose loss looks at all of a forward pass's examples together: what shares a pass
+#: with what is part of the definition, so it stays as it was drawn.
+UNSORTED = ("retrieval",)
 
 
 def derived_seed(*parts: object) -> int:
@@ -65,22 +73,56 @@ def mixture_schedule(shares: Sequence[float], seed: int, steps: int) -> list[int
 
 
 def collate(
-    features: Sequence[Feature], form: str, pad_id: int, device: torch.device, *, labelled: bool
+    features: Sequence[Feature],
+    form: str,
+    pad_id: int,
+    device: torch.device,
+    *,
+    labelled: bool,
+    packed: bool = False,
 ) -> dict[str, Any]:
     """Pad a batch of features to its longest row.
 
+    Args:
+        features: The batch.
+        form: Its format.
+        pad_id: Id of the padding token.
+        device: Where the batch goes.
+        labelled: Whether the labels are wanted.
+        packed: Whether the model can do without the padding.
+
     Returns:
-        ``input_ids`` and ``attention_mask``, `R x T`, and with ``labelled`` the format's labels.
+        ``input_ids`` and ``attention_mask``, `R x T`; with ``labelled`` the format's labels; with
+        ``packed`` the packing, where it is worth while.
     """
     rows = [row for feature in features for row in feature.rows]
-    lengths = torch.tensor([len(row) for row in rows])
-    longest = int(lengths.max())
-    input_ids = pad_rows(rows, longest, pad_id)
+    sizes = [len(row) for row in rows]
+    lengths = torch.tensor(sizes)
+    longest = max(sizes)
     mask = (torch.arange(longest) < lengths[:, None]).long()
-    batch = {"input_ids": input_ids.to(device), "attention_mask": mask.to(device)}
+    batch: dict[str, Any] = {"input_ids": pad_rows(rows, longest, pad_id), "attention_mask": mask}
     if labelled:
-        batch["labels"] = FORMATS[form].labels(features, longest).to(device)
-    return batch
+        batch["labels"] = FORMATS[form].labels(features, longest)
+    if packed and _is_worth_packing(sizes, device):
+        batch["packing"] = pack(sizes)
+    return batch if device.type == "cpu" else to_device(batch, device)
+
+
+def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return a batch with its tensors on a device; from page-locked memory nobody waits."""
+    return {
+        key: value.to(device, non_blocking=True) if isinstance(value, Tensor | Packing) else value
+        for key, value in batch.items()
+    }
+
+
+def _is_worth_packing(lengths: Sequence[int], device: torch.device) -> bool:
+    """Whether the padding a batch would have costs more than its packing.
+
+    A GPU is always better off: its kernel for rows of any length needs no mask, and to look whether
+    a mask hides anything would make the host wait for it.
+    """
+    return device.type != "cpu" or sum(lengths) < MOST_FILLED * max(lengths) * len(lengths)
 
 
 def micro_batches(
@@ -95,12 +137,15 @@ def micro_batches(
     world_size: int,
     micro_batch_size: int,
     seed: int,
+    packed: bool = False,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield this worker's share of a global batch as the model's arguments.
 
     The loss is scaled so that the mean over workers of the summed micro-batches is the mean over
     the units of the *global* batch, whatever the number of workers and micro-batches. (The loss
-    of retrieval depends on them all the same: its negatives are those of the micro-batch.)
+    of retrieval depends on them all the same: its negatives are those of the micro-batch.) A share
+    that takes several forward passes is sorted by length first, so that each holds rows that are
+    alike.
 
     Args:
         features: All features of the stream.
@@ -113,11 +158,16 @@ def micro_batches(
         world_size: Number of workers.
         micro_batch_size: Most examples in one of the batches.
         seed: Of what a format draws anew at every step (masked tokens).
+        packed: Whether the model can do without padding.
     """
     pad_id = tokenizer.pad_token_id
     drawn = FORMATS[form].draw(features, indices, tokenizer, seed)
     num_units = max(1, sum(feature.num_units for feature in drawn))
     mine = drawn[rank::world_size]
+    if micro_batch_size < len(mine) and form not in UNSORTED:
+        # The longest first: if they do not fit the device's memory, that is known at once.
+        mine = sorted(mine, key=lambda feature: max(map(len, feature.rows)), reverse=True)
     for start in range(0, len(mine), micro_batch_size):
-        batch = collate(mine[start : start + micro_batch_size], form, pad_id, device, labelled=True)
+        chosen = mine[start : start + micro_batch_size]
+        batch = collate(chosen, form, pad_id, device, labelled=True, packed=packed)
         yield {"task": task, **batch, "scale": world_size / num_units}

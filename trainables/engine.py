@@ -159,6 +159,11 @@ class Engine:
         module: TaskModel = self.engine.module
         return module
 
+    @property
+    def packs(self) -> bool:
+        """Whether micro-batches may come packed."""
+        return self.module.packs
+
     def train_step(self, micro_batches: Iterator[Mapping[str, Any]]) -> Tensor:
         """Run one optimizer step over ``accumulation_steps`` micro-batches.
 

@@ -11,11 +11,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.attention import ATTENTION
 from trainables.formats import FORMATS
 from trainables.formats.base import IGNORE, Head, HeadSettings
+from trainables.packing import Packing, unpacked
 from trainables.pretrained import load_encoder, load_language_model, load_tokenizer
 
 __all__ = ["TaskModel", "build_model", "load_encoder", "load_tokenizer"]
+
+#: Kinds of encoders whose batches can be packed, and whether their positions are counted from
+#: after the padding token's id, as fairseq's are, or from 0. Others are padded.
+PACKABLE = {
+    "bert": False,
+    "camembert": True,
+    "roberta": True,
+    "xlm-roberta": True,
+    "xlm-roberta-xl": True,
+}
 
 
 class TaskModel(nn.Module):
@@ -35,6 +47,12 @@ class TaskModel(nn.Module):
         self.encoder = encoder
         self.heads = nn.ModuleDict({_key(name): head for name, head in heads.items()})
         self.formats = dict(formats)
+        self._first_position = _first_position(encoder)
+
+    @property
+    def packs(self) -> bool:
+        """Whether a batch may come with a packing."""
+        return self._first_position is not None
 
     def forward(
         self,
@@ -43,6 +61,7 @@ class TaskModel(nn.Module):
         attention_mask: Tensor,
         labels: Tensor | None = None,
         scale: float = 1.0,
+        packing: Packing | None = None,
     ) -> Tensor:
         """Return logits, or the loss when labels are given.
 
@@ -53,12 +72,15 @@ class TaskModel(nn.Module):
             attention_mask: 1 at tokens, 0 at padding, `R x T`.
             labels: The format's labels; then the loss is returned, a scalar.
             scale: Factor on the summed loss (1 / units in the global batch, times workers).
+            packing: How the rows are laid end to end for the encoder, which then computes nothing
+                for padding; the result is the same. Padded rows for ``None``.
         """
         if task is None:
-            states_RTH, nothing = self._encode(input_ids, attention_mask, None)
+            states_RTH, nothing = self._encode(input_ids, attention_mask, None, None)
             return states_RTH.sum() * 0.0 + nothing + self._rest(states_RTH, besides=None)
         head = self.heads[_key(task)]
-        states_RTH, nothing = self._encode(input_ids, attention_mask, head.layer)  # type: ignore[arg-type]
+        layer: int | None = head.layer  # type: ignore[assignment]
+        states_RTH, nothing = self._encode(input_ids, attention_mask, layer, packing)
         logits: Tensor = head(states_RTH, attention_mask, labels)
         if labels is None:
             return logits
@@ -66,21 +88,31 @@ class TaskModel(nn.Module):
         return loss + nothing + self._rest(states_RTH, besides=head)
 
     def _encode(
-        self, input_ids: Tensor, attention_mask: Tensor, layer: int | None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        layer: int | None,
+        packing: Packing | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the states of the last or of the given layer, `R x T x H`, and a zero.
 
         The zero is one that the layers above the given one take part in.
         """
-        output = self.encoder(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            output_hidden_states=layer is not None,
-        )
+        inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if packing is not None:
+            assert self._first_position is not None
+            inputs = {
+                "input_ids": input_ids.flatten()[packing.places].unsqueeze(0),
+                "position_ids": packing.positions + self._first_position,
+                "packing": packing,
+            }
+        output = self.encoder(**inputs, output_hidden_states=layer is not None)
         last: Tensor = output.last_hidden_state
-        if layer is None:
-            return last, last.new_zeros(())
-        return output.hidden_states[layer], last.sum() * 0.0
+        wanted = last if layer is None else output.hidden_states[layer]
+        nothing = last.new_zeros(()) if layer is None else last.sum() * 0.0
+        if packing is not None:
+            wanted = unpacked(wanted.squeeze(0), packing, len(input_ids))
+        return wanted, nothing
 
     def _rest(self, states_RTH: Tensor, besides: nn.Module | None) -> Tensor:
         """Return a zero that the heads' parameters take part in, all but those of one head.
@@ -103,6 +135,23 @@ class TaskModel(nn.Module):
 def _key(task: str) -> str:
     """A task's name as a module name, where dots separate levels."""
     return task.replace(".", "·")
+
+
+def _first_position(encoder: nn.Module) -> int | None:
+    """Return the first position of a row of a packed batch; ``None`` for an encoder that cannot."""
+    config: Any = getattr(encoder, "config", None)
+    is_ready = getattr(config, "_attn_implementation", None) == ATTENTION
+    if not is_ready or config.model_type not in PACKABLE:
+        return None
+    return int(config.pad_token_id) + 1 if PACKABLE[config.model_type] else 0
+
+
+def _let_pack(encoder: nn.Module) -> None:
+    """Give an encoder the attention that knows packed batches, where it has torch's own now."""
+    config: Any = encoder.config
+    is_bidirectional = not getattr(config, "is_decoder", False)
+    if config.model_type in PACKABLE and is_bidirectional and config._attn_implementation == "sdpa":
+        encoder.set_attn_implementation(ATTENTION)  # type: ignore[operator]
 
 
 def build_model(
@@ -141,6 +190,7 @@ def build_model(
             encoder = load_encoder(path, dropout=dropout, revision=revision)
     if weights is not None:
         encoder.load_state_dict(dict(weights))
+    _let_pack(encoder)
     config: Any = encoder.config
     heads, formats = {}, {}
     with torch.random.fork_rng(devices=[]):

@@ -297,6 +297,7 @@ class Session:
                     world_size=self.world_size,
                     micro_batch_size=engine.micro_batch_size,
                     seed=derived_seed("mask", settings.seed, step),
+                    packed=engine.packs,
                 )
             )
         engine.check_finite()

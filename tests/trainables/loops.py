@@ -36,6 +36,7 @@ class Stage:
     micro_batch_size: int | None = None
     rank: int = 0
     world_size: int = 1
+    packed: bool = True
 
     def build(self) -> TaskModel:
         tasks = {form: (form, NUM_LABELS) for form in self.forms}
@@ -112,6 +113,7 @@ class Stage:
                         world_size=self.world_size,
                         micro_batch_size=engine.micro_batch_size,
                         seed=derived_seed("mask", engine.step_count),
+                        packed=self.packed and engine.packs,
                     )
                 )
             )

@@ -1,0 +1,190 @@
+"""Attention within each row of a packed batch, exactly: no token sees another row.
+
+``ATTENTION`` is an implementation for transformers' attention interface. Without a packing it is
+torch's own scaled dot-product attention. With one it runs, on a GPU, the kernel for rows of any
+length (through jagged nested tensors), and elsewhere one call for each group of rows of similar
+length. Both are the attention of the padded batch; what dropout draws differs, as it does between
+any two layouts of a batch.
+
+Shapes: A heads, N tokens of all rows, D size of a head.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from trainables.packing import Group, Packing, pack
+
+_log = logging.getLogger(__name__)
+ATTENTION = "taskorder_packed"
+#: Largest difference, in bf16, between the kernel for rows of any length and the groups.
+KERNEL_TOLERANCE = 0.03
+
+Kernel = Callable[[Tensor, Tensor, Tensor, Packing, float, float | None], Tensor]
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    packing: Packing | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attend, in transformers' convention.
+
+    Args:
+        module: The layer that asks.
+        query: `1 x A x N x D` if packed.
+        key: Likewise.
+        value: Likewise.
+        attention_mask: Of a padded batch.
+        dropout: Dropout of the attention weights.
+        scaling: Factor on the scores; the usual one for ``None``.
+        packing: Of a packed batch.
+        **options: What else transformers passes on.
+
+    Returns:
+        The states, `1 x N x A x D` if packed, and no weights.
+    """
+    if packing is None:
+        states, _ = sdpa_attention_forward(
+            module,
+            query,
+            key,
+            value,
+            attention_mask,
+            dropout=dropout,
+            scaling=scaling,
+            **options,
+        )
+        return states, None
+    kernel: Kernel = attend_groups
+    if query.is_cuda and query.dtype in (torch.bfloat16, torch.float16):
+        kernel = _cuda_kernel(query.device, query.dtype, query.shape[1], query.shape[3])
+    query_NAD, key_NAD, value_NAD = (part[0].transpose(0, 1) for part in (query, key, value))
+    states_NAD = kernel(query_NAD, key_NAD, value_NAD, packing, dropout, scaling)
+    return states_NAD.unsqueeze(0), None
+
+
+def attend_groups(
+    query_NAD: Tensor,
+    key_NAD: Tensor,
+    value_NAD: Tensor,
+    packing: Packing,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+) -> Tensor:
+    """Attend within each row, one group of rows at a time, `N x A x D`."""
+    parts = []
+    for group in packing.groups:
+        query, key, value = (_rows(part, group) for part in (query_NAD, key_NAD, value_NAD))
+        states = scaled_dot_product_attention(
+            query, key, value, attn_mask=group.mask, dropout_p=dropout, scale=scaling
+        )
+        flat = states.transpose(1, 2).flatten(0, 1)
+        parts.append(flat if group.places is None else flat[group.places])
+    return torch.cat(parts)
+
+
+def attend_jagged(
+    query_NAD: Tensor,
+    key_NAD: Tensor,
+    value_NAD: Tensor,
+    packing: Packing,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+) -> Tensor:
+    """Attend within each row by the kernel for rows of any length, `N x A x D`."""
+    query, key, value = (
+        torch.nested.nested_tensor_from_jagged(
+            part.contiguous(),
+            packing.offsets,
+            min_seqlen=packing.shortest,
+            max_seqlen=packing.longest,
+        ).transpose(1, 2)
+        for part in (query_NAD, key_NAD, value_NAD)
+    )
+    states = scaled_dot_product_attention(query, key, value, dropout_p=dropout, scale=scaling)
+    return states.transpose(1, 2).values()
+
+
+def _rows(part_NAD: Tensor, group: Group) -> Tensor:
+    """Return a group's rows, padded if they are not of one length, `rows x A x tokens x D`."""
+    rows = part_NAD[group.start : group.end]
+    if group.places is not None:
+        padded = rows.new_zeros(group.num_rows * group.num_tokens, *rows.shape[1:])
+        rows = padded.index_copy(0, group.places, rows)
+    return rows.reshape(group.num_rows, group.num_tokens, *rows.shape[1:]).transpose(1, 2)
+
+
+@lru_cache(maxsize=16)
+def _cuda_kernel(device: torch.device, dtype: torch.dtype, heads: int, size: int) -> Kernel:
+    """Return the fastest exact way on a device; told once if it is not the kernel."""
+    reason = probe(attend_jagged, device, dtype, heads, size)
+    if not reason:
+        return attend_jagged
+    _log.warning(
+        "no attention kernel for rows of any length on %s (%s): rows of similar length are "
+        "attended to together, which is exact and slower",
+        device,
+        reason,
+    )
+    return attend_groups
+
+
+def probe(kernel: Kernel, device: torch.device, dtype: torch.dtype, heads: int, size: int) -> str:
+    """Return why a kernel cannot be used: what it raised, or that its results are others.
+
+    A few rows are run forward, with and without dropout, and backward.
+
+    Args:
+        kernel: The kernel.
+        device: Where it is to run.
+        dtype: What on.
+        heads: Attention heads.
+        size: Size of a head.
+    """
+    generator = torch.Generator().manual_seed(0)
+    packing = pack([5, 17, 9]).to(device)
+    num_tokens = int(packing.offsets[-1])
+
+    def run(chosen: Kernel) -> Tensor:
+        leaves = [part.clone().requires_grad_() for part in parts]
+        states = chosen(leaves[0], leaves[1], leaves[2], packing, 0.0, None)
+        states.float().square().sum().backward()  # type: ignore[no-untyped-call]
+        gradients = (leaf.grad for leaf in leaves if leaf.grad is not None)
+        return torch.cat([states.detach(), *gradients])
+
+    with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        parts = [
+            torch.randn(num_tokens, heads, size, generator=generator).to(device, dtype)
+            for _ in range(3)
+        ]
+        expected = run(attend_groups)
+        try:
+            found = run(kernel)
+            kernel(parts[0], parts[1], parts[2], packing, 0.1, None)
+        except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError) as error:
+            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    scale = float(expected.abs().max())
+    difference = float((found - expected).abs().max()) / scale
+    return "" if difference <= KERNEL_TOLERANCE else f"its results are off by {difference:.2g}"
+
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
