@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Literal
-
-import pandas as pd
 
 from analysis.diagnostics import rung_survival
 from analysis.frames import Run
+from analysis.incumbents import incumbent_curve
 from analysis.plots.nodes import target_of
 from analysis.plots.picture import Axis, Labels, Lines, Mark, Picture, Points
 from analysis.plots.style import PALETTE, color_of, padded, ticks, time_unit
 from analysis.wording import clean, number, spell
 
 _DASHES: tuple[tuple[float, float] | tuple[()], ...] = ((), (6.0, 3.0), (2.0, 2.0), (9.0, 2.0))
+_SHAPES: tuple[Literal["circle", "square", "diamond"], ...] = ("circle", "square", "diamond")
 _DECISIONS = {"stop": "stopped", "pause": "paused", "complete": "done", "promote": "went on"}
-
-
-def incumbent_history(run: Run) -> pd.DataFrame:
-    """Return the improvements of each target's best score, against what they cost.
-
-    Args:
-        run: The run.
-
-    Returns:
-        One row per complete trial that beat all earlier ones of its target, in order of time:
-        ``target``, ``trial_id``, ``sequence``, ``score``, ``steps`` (optimiser steps that all
-        trials of the run had trained when it finished, those that were running left out) and
-        ``elapsed_s`` (since the first trial started). Confirmation is left out: it repeats.
-    """
-    trials = run.trials[run.trials["finished_at"].notna()].sort_values(
-        ["finished_at", "trial_id"], kind="stable"
-    )
-    trials = trials.assign(
-        steps=trials["steps_trained"].cumsum(),
-        elapsed_s=(trials["finished_at"] - run.trials["started_at"].min()).dt.total_seconds(),
-    )
-    scored = trials[
-        (trials["state"] == "complete") & trials["score"].notna() & (trials["phase"] != "confirm")
-    ]
-    before = scored.groupby("target")["score"].transform(lambda s: s.cummax().shift())
-    better = scored[before.isna() | (scored["score"] > before)]
-    columns = ["target", "trial_id", "sequence", "score", "steps", "elapsed_s"]
-    return better[columns].reset_index(drop=True)
 
 
 def incumbents(run: Run, *, over: Literal["steps", "time"] = "steps") -> Picture:
@@ -52,49 +22,51 @@ def incumbents(run: Run, *, over: Literal["steps", "time"] = "steps") -> Picture
 
     Args:
         run: The run.
-        over: ``steps``, what the run has trained in all; or ``time``, since it started.
+        over: ``steps``, what the whole run has trained; or ``time``, since it started.
 
     Returns:
-        The picture; ``data`` is ``incumbent_history(run)``.
+        The picture; ``data`` is ``analysis.incumbents.incumbent_curve(run)``.
     """
-    found = incumbent_history(run)
-    finished = run.trials[run.trials["finished_at"].notna()]
-    if over == "steps":
-        unit, label, column = 1.0, "optimiser steps trained by the run", "steps"
-        end = float(finished["steps_trained"].sum())
-    else:
-        column = "elapsed_s"
-        span = (finished["finished_at"].max() - run.trials["started_at"].min()).total_seconds()
-        end = 0.0 if math.isnan(span) else span
-        unit, name = time_unit(end)
-        label = f"time since the start, {name}"
+    found = incumbent_curve(run)
+    column = "steps" if over == "steps" else "elapsed_s"
+    end = float(found[column].max()) if len(found) else 0.0
+    unit, name = (1.0, "") if over == "steps" else time_unit(end)
+    label = "optimiser steps of the run" if over == "steps" else f"time since the start, {name}"
     end = end / unit or 1.0
     low, high = padded(found["score"])
     marks: list[Mark] = []
     for index, (target, part) in enumerate(found.groupby("target", sort=True)):
         rows = part.to_dict("records")
-        path = []
-        for row, following in zip(rows, [*rows[1:], None], strict=True):
-            until = following[column] / unit if following else end
-            path += [(row[column] / unit, row["score"]), (until, row["score"])]
+        path: list[tuple[float, float]] = []
+        for row in rows:
+            x = row[column] / unit
+            # Along to the new incumbent at the old one's score, then up.
+            path += [(x, path[-1][1] if path else row["score"]), (x, row["score"])]
         color = color_of(index)
-        marks += [
-            Lines(
-                [path], color, 2.0, _DASHES[index // len(PALETTE) % len(_DASHES)], 1.0,
-                clean(target),
-            ),
-            _dots(
-                [row[column] / unit for row in rows],
-                [row["score"] for row in rows],
-                color,
-                [f"{clean(target)}: {number(row['score'])}, {spell(row['sequence'])}"
-                 for row in rows],
-            ),
-        ]  # fmt: skip
+        dash = _DASHES[index // len(PALETTE) % len(_DASHES)]
+        marks.append(Lines([path], color, 2.0, dash, name=clean(target)))
+        better = rows[:-1]  # The last row is the end of the search.
+        hints = [
+            f"{clean(target)}: {number(row['score'])}, {spell(row['sequence'])}" for row in better
+        ]
+        marks.append(
+            Points(
+                [row[column] / unit for row in better],
+                [row["score"] for row in better],
+                [color] * len(better),
+                [4.0] * len(better),
+                [False] * len(better),
+                hints,
+                _SHAPES[index % len(_SHAPES)],
+            )
+        )
     return Picture(
         name=f"incumbents-{over}",
-        title="Best score so far",
-        caption="Each step is a trial at the full budget that beat all earlier ones of its target.",
+        title=f"Best score so far, over {over}",
+        caption=(
+            "A mark is a trial at the full budget that beat all earlier ones of its target, on the "
+            "seed of the search: the best of many flatters."
+        ),
         x=Axis(0.0, end * 1.01, ticks(0.0, end), label),
         y=Axis(low, high, ticks(low, high), "score, points", grid=True),
         marks=tuple(marks),
@@ -194,8 +166,3 @@ def survival(run: Run, target: str | None = None, *, max_trials: int = 400) -> P
         height=380.0,
         margin=(64.0, 24.0, 34.0, 46.0),
     )
-
-
-def _dots(x: Sequence[float], y: Sequence[float], color: str, hints: Sequence[str]) -> Points:
-    many = len(x)
-    return Points(x, y, [color] * many, [4.0] * many, [False] * many, hints)
