@@ -1,0 +1,187 @@
+"""The report as one web page: it opens offline, and loads nothing.
+
+Pictures are inline SVG whose marks have titles, so the page needs no plotting library; its own
+script sorts tables and shows those titles. The page's security policy lets no other script run,
+and every text of the run is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis import plots
+from analysis.findings import Section, Table, findings
+from analysis.frames import Run
+from analysis.page_parts import (
+    caveats_of,
+    commands_of,
+    comparisons_of,
+    facts_of,
+    study_of,
+    table_of,
+    trials_of,
+)
+from analysis.plots import Picture
+from analysis.statistics import leaderboard
+from analysis.wording import clean
+from spaces.errors import InputError
+
+#: Rows of a picture's table before it is cut.
+MAX_ROWS = 200
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture on the page: ``svg`` is markup, the rest is text."""
+
+    id: str
+    title: str
+    caption: str
+    svg: Markup
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPart:
+    """What the page says of one target."""
+
+    id: str
+    title: str
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+
+
+def render_page(run: Run) -> str:
+    """Render the report of a run as a self-contained HTML page.
+
+    Args:
+        run: The run, finished or not.
+
+    Returns:
+        The page: the answer, how sure it is, what it cost, pictures with their numbers, tables,
+        caveats, how to repeat it.
+    """
+    script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined
+    )
+    answer, *rest = findings(run)
+    board = leaderboard(run)
+    targets = list(dict.fromkeys(board["target"]))
+    study, resolved = study_of(run)
+    parts, rest = _target_parts(run, targets, rest)
+    certainty, rest = _split(rest, "How sure")
+    cost, rest = _split(rest, "What it cost")
+    problems = [s for s in rest if s.title.startswith(("What of this run", "Failed trials"))]
+    content = {
+        "name": clean(run.name),
+        "answer": answer,
+        "facts": facts_of(run),
+        "contents": [
+            *(("answer", "Answer"), ("sure", "How sure"), ("cost", "Cost"), ("search", "Search")),
+            *((part.id, part.title) for part in parts),
+            *(("trials", "Trials"), ("caveats", "Caveats"), ("repeat", "Repeat it")),
+        ],
+        "certainty": certainty,
+        "comparisons": comparisons_of(run),
+        "cost": cost,
+        "overall": list(_figures("all", _overall(run))),
+        "targets": parts,
+        "trials": trials_of(run),
+        "caveats": caveats_of(run, board),
+        "problems": problems,
+        "commands": commands_of(run),
+        "study": study,
+        "resolved": resolved,
+        "further": [section for section in rest if section not in problems],
+        "script": Markup(script),
+        "script_hash": f"sha256-{digest}",
+    }
+    return environment.get_template("report.html.j2").render(content)
+
+
+def write_page(run: Run, path: str | os.PathLike[str]) -> Path:
+    """Write the report of a run as a self-contained HTML page.
+
+    Args:
+        run: The run.
+        path: The file; replaced in one step, so that a reader never sees half a page.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: The file cannot be written there.
+    """
+    file = Path(path)
+    page = render_page(run)
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written: {error.strerror}. Give another folder with --out."
+        ) from error
+    return file
+
+
+def _split(sections: Iterable[Section], start: str) -> tuple[list[Section], list[Section]]:
+    sections = list(sections)
+    chosen = [section for section in sections if section.title.startswith(start)]
+    return chosen, [section for section in sections if section not in chosen]
+
+
+def _overall(run: Run) -> Iterator[Callable[[], Picture]]:
+    yield lambda: plots.transfer(run)
+    yield lambda: plots.incumbents(run)
+    yield lambda: plots.incumbents(run, over="time")
+    yield lambda: plots.timeline(run, max_segments=1500)
+    yield lambda: plots.utilisation(run)
+
+
+def _of_target(run: Run, target: str) -> Iterator[Callable[[], Picture]]:
+    yield lambda: plots.trie(run, target)
+    yield lambda: plots.ranking(run, target)
+    yield lambda: plots.order_effects(run, target)
+    yield lambda: plots.precedence(run, target)
+    yield lambda: plots.importance(run, target)
+    if target in set(run.trials["target"]):  # Not of the average.
+        yield lambda: plots.language_gains(run, target)
+        yield lambda: plots.survival(run, target)
+
+
+def _target_parts(
+    run: Run, targets: list[str], sections: list[Section]
+) -> tuple[list[TargetPart], list[Section]]:
+    """Return what is said of each target, and the sections that are of none."""
+    parts = []
+    for index, target in enumerate(targets, start=1):
+        own, sections = _split(sections, f"{clean(target)}: ")
+        figures = tuple(_figures(f"t{index}", _of_target(run, target)))
+        parts.append(TargetPart(f"target-{index}", clean(target), figures, tuple(own)))
+    return parts, sections
+
+
+def _figures(owner: str, pictures: Iterable[Callable[[], Picture]]) -> Iterator[Figure]:
+    """Yield the pictures that have something to show; names are made unique on the page."""
+    for draw in pictures:
+        picture = draw()
+        if picture.data.empty:
+            continue
+        name = f"{owner}-{picture.name}"
+        # Every text in the markup is escaped by the renderer.
+        svg = Markup(replace(picture, name=name).svg())
+        table = table_of(picture.data, MAX_ROWS)
+        yield Figure(name, picture.title, picture.caption, svg, table)
