@@ -69,7 +69,7 @@ def tidy(
         columns: What is declared.
 
     Returns:
-        The frame, numbered from 0.
+        The frame, numbered from 0; ``attrs["units"]`` has the units of its columns.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     leading = {"run": frame["run"].astype("str").array} if "run" in frame else {}
@@ -82,7 +82,9 @@ def tidy(
     }
     missing = [column.name for column in columns if column.name not in typed]
     assert not missing, f"a statistic without {missing}"
-    return pd.DataFrame({**leading, **typed})
+    tidied = pd.DataFrame({**leading, **typed})
+    tidied.attrs["units"] = {column.name: column.unit for column in columns if column.unit}
+    return tidied
 
 
 def describe_columns(columns: Sequence[Column]) -> pd.DataFrame:

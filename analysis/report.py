@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +16,7 @@ from analysis.findings import Section, Table, findings
 from analysis.frames import Run
 from analysis.languages import language_scores
 from analysis.statistics import cost_summary, leaderboard
+from analysis.wording import escape_markdown
 from spaces.errors import InputError
 from spaces.tables import TABLES
 
@@ -96,16 +96,6 @@ def write_report(run: Run, out: Path) -> list[Path]:
         frame.to_csv(path, index=False)
         written.append(path)
     return written
-
-
-def escape_markdown(text: str) -> str:
-    r"""Escape what Markdown or HTML in it would read as markup.
-
-    >>> escape_markdown("a_b <i> | c")
-    'a\\_b &lt;i&gt; \\| c'
-    """
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
 
 
 def _rich_section(section: Section) -> list[RenderableType]:

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 
 from analysis.observations import ALL_AT_ONCE
 from spaces.sequences import STAGE_SEPARATOR
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}
 
 
 def spell(sequence: str, baseline: str = "") -> str:
@@ -56,3 +68,22 @@ def number(value: float, *, sign: bool = False) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:+.1f}" if sign else f"{value:.1f}"
+
+
+def escape_markdown(text: str) -> str:
+    r"""Escape what Markdown or HTML in it would read as markup.
+
+    >>> escape_markdown("a_b <i> | c")
+    'a\\_b &lt;i&gt; \\| c'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", text)
+
+
+def escape_latex(text: str) -> str:
+    r"""Escape what LaTeX in it would read as markup.
+
+    >>> escape_latex("a_b > 5 % of $x")
+    'a\\_b \\textgreater{} 5 \\% of \\$x'
+    """
+    return "".join(_LATEX.get(character, character) for character in text)
