@@ -14,14 +14,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing import get_context
 from types import TracebackType
 
-from spaces.errors import DataError, InputError
+from spaces.errors import DataError, InputError, TaskorderError
 from spaces.fingerprints import fingerprint
 from spaces.tasks import Task
 from trainables.feature_files import EncodedChunk, pack
@@ -44,8 +44,9 @@ CHUNK_RECORDS = 256
 WHOLE_SETS = frozenset({"retrieval"})
 #: Chunks under way for each process: one that is encoded, one that waits, one on its way back.
 CHUNKS_IN_FLIGHT = 3
-#: Processes are started once so many seconds of work were not enough: they take as long to start.
-PATIENCE_S = 5.0
+#: Processes are started once so many seconds of work were not enough: it takes them as long. Until
+#: the first is ready, this process goes on.
+PATIENCE_S = 2.0
 
 
 def num_available() -> int:
@@ -164,6 +165,12 @@ class Tokenising:
     ) -> None:
         self._stop()
 
+    def start(self) -> None:
+        """Start the processes now, and return when one of them is ready."""
+        if self._num_processes > 1:
+            self._pool = self._pool or _Pool(self._tokenizer, self._num_processes)
+            self._pool.wait()
+
     def encode(self, records: Iterable[Record], job: Job) -> Iterator[EncodedChunk]:
         """Yield the packed features of records, in their order.
 
@@ -178,15 +185,16 @@ class Tokenising:
         deadline = time.monotonic() + self._patience_s
         chunks = _chunks(records, job.task)
         for chunk in chunks:
-            if self._num_processes > 1 and (self._pool or time.monotonic() >= deadline):
-                yield from self._encode_elsewhere(chain([chunk], chunks), job)
+            if self._pool is None and self._num_processes > 1 and time.monotonic() >= deadline:
+                self._pool = _Pool(self._tokenizer, self._num_processes)
+            if self._pool is not None and self._pool.is_ready:
+                yield from self._encode_elsewhere(self._pool, chain([chunk], chunks), job)
                 return
             yield encode_chunk(self._lean, job, chunk)
 
-    def _encode_elsewhere(self, chunks: Iterator[Chunk], job: Job) -> Iterator[EncodedChunk]:
-        if self._pool is None:
-            self._pool = _Pool(self._tokenizer, self._num_processes)
-        pool = self._pool
+    def _encode_elsewhere(
+        self, pool: _Pool, chunks: Iterator[Chunk], job: Job
+    ) -> Iterator[EncodedChunk]:
         most = CHUNKS_IN_FLIGHT * self._num_processes
         waiting: deque[tuple[Chunk, Future[EncodedChunk]]] = deque()
         try:
@@ -205,6 +213,11 @@ class Tokenising:
                 yield encode_chunk(self._lean, job, chunk)
         except BrokenProcessPool:
             self._stop()
+            if not waiting:
+                raise TaskorderError(
+                    "a process that was to tokenise died as it started, for the reason printed "
+                    f"above. Set {PROCESSES_VARIABLE}=1 to have it done without further processes."
+                ) from None
             first, last = waiting[0][0], waiting[-1][0]
             raise DataError(
                 f"{job.origin}: a process died that tokenised records {first.start + 1} to "
@@ -235,6 +248,15 @@ class _Pool:
             initializer=_initialise,
             initargs=(self._folder.name, tokenizer_identity(tokenizer)),
         )
+        # Each starts a process.
+        self._started = [self._processes.submit(_do_nothing) for _ in range(num_processes)]
+
+    @property
+    def is_ready(self) -> bool:
+        return any(future.done() for future in self._started)
+
+    def wait(self) -> None:
+        wait(self._started, return_when=FIRST_COMPLETED)
 
     def submit(self, job: Job, chunk: Chunk) -> Future[EncodedChunk]:
         return self._processes.submit(_encode, job, chunk)
@@ -263,6 +285,10 @@ def _initialise(folder: str, identity: str) -> None:
     _tokenizer = LeanTokenizer(loaded)
     # Modules and vocabulary stay: not to look through them at every collection saves a tenth.
     gc.freeze()
+
+
+def _do_nothing() -> None:
+    """Be done as soon as there is a process for it."""
 
 
 def _encode(job: Job, chunk: Chunk) -> EncodedChunk:

@@ -23,6 +23,8 @@ from trainables.feature_cache import FeatureCache, default_cache_dir
 from trainables.feature_files import BATCH_FEATURES, FeatureWriter, pack
 from trainables.formats.base import Feature
 
+# Processes that load torch take their time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 KEY = "0123abcd"
 FORMS = ("sequence_classification", "token_classification", "question_answering", "multiple_choice")
 

@@ -6,6 +6,8 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from trainables.tokenising import (
     tokenizer_identity,
 )
 
+# Processes that load torch take their time on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 FORMS = (
     "sequence_classification",
     "token_classification",
@@ -44,9 +48,12 @@ def alone() -> Tokenising:
     return Tokenising(tiny.tokenizer(), num_processes=1)
 
 
-def several(num_processes=2, tokenizer=None) -> Tokenising:
-    """Return one that starts its processes at once."""
-    return Tokenising(tokenizer or tiny.tokenizer(), num_processes=num_processes, patience_s=0)
+@contextmanager
+def several(tokenizer=None) -> Iterator[Tokenising]:
+    """Give one whose processes have started."""
+    with Tokenising(tokenizer or tiny.tokenizer(), num_processes=2) as tokenising:
+        tokenising.start()
+        yield tokenising
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +77,11 @@ def test_a_set_may_be_begun_alone_and_finished_by_others():
     records = tiny.records("sequence_classification", 20 * CHUNK_RECORDS)
     with alone() as tokenising:
         expected = list(tokenising.encode(records, job()))
-    with Tokenising(tiny.tokenizer(), num_processes=2, patience_s=0.05) as tokenising:
-        assert list(tokenising.encode(records, job())) == expected
+    with Tokenising(tiny.tokenizer(), num_processes=2, patience_s=0) as tokenising:
+        chunks = tokenising.encode(records, job())
+        found = [next(chunks)]
+        tokenising.start()
+        assert [*found, *chunks] == expected
 
 
 def test_a_query_finds_its_candidate_at_the_other_end_of_the_set():
@@ -199,7 +209,7 @@ def test_a_tokenizer_that_does_not_survive_copying_works_alone(caplog):
     ]
     with Tokenising(changed, num_processes=1) as tokenising:
         expected = list(tokenising.encode(records, job()))
-    with several(tokenizer=changed) as tokenising:
+    with several(changed) as tokenising:
         assert list(tokenising.encode(records, job())) == expected
     assert "A copy of this tokenizer differs from it" in caplog.text
     with alone() as tokenising:
