@@ -2,6 +2,7 @@
 
     python benchmarks/random_landscape.py --out nine.csv
     python benchmarks/random_landscape.py --tasks 5 --targets 3 --out five.csv
+    python benchmarks/random_landscape.py --out nine.csv --similarity similar.csv --correlation 0.6
 
 The names are tasks of the catalogue, so that a study can be simulated on the table; the numbers are
 drawn and say nothing about those tasks. The value of a sequence s for a target t at the full
@@ -25,6 +26,9 @@ with standard normal noise: z1 of sequence, target and budget, the same for ever
 low budget misjudges a sequence whatever the seed; z2 of sequence, target and seed, which stays from
 budget to budget; z3 of all four. start(t) is ``climb`` points below the level. Scores are cut to 0
 and 100. Budgets fall from the full one by the factor 3. Everything follows from ``seed``.
+
+The similarity of a task to a target, if it is asked for, is normal too; ``correlation`` is the one
+it is expected to have with the value of that task alone for that target.
 """
 
 from __future__ import annotations
@@ -125,6 +129,26 @@ class Landscape:
         at_once = level + self.mixture * main.sum(axis=0)
         return np.vstack([value, at_once]), level - self.climb
 
+    def similarity(self, correlation: float) -> pd.DataFrame:
+        """Draw similarities in the form in which ``taskorder similarity`` writes them.
+
+        Args:
+            correlation: Expected correlation with the values of the single tasks, -1 to 1.
+        """
+        value, _ = self.values(np.random.default_rng(self.seed))
+        alone = value[1 : self.tasks + 1] - value[0]
+        worth = (alone - alone.mean()) / alone.std()
+        noise = np.random.default_rng([self.seed, 1]).standard_normal(worth.shape)
+        drawn = correlation * worth + math.sqrt(1 - correlation**2) * noise
+        return pd.DataFrame(
+            [
+                ("source_target", TASKS[i], TARGETS[t], "drawn", round(float(drawn[i, t]), 4))
+                for i in range(self.tasks)
+                for t in range(self.targets)
+            ],
+            columns=["kind", "source", "target", "measure", "value"],
+        )
+
     def _effect(self, rng: np.random.Generator, count: int, sd: float) -> Array:
         common, own = rng.standard_normal((count, 1)), rng.standard_normal((count, self.targets))
         effect: Array = sd * (math.sqrt(self.share) * common + math.sqrt(1 - self.share) * own)
@@ -172,6 +196,8 @@ def main() -> None:
     """Write the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="a CSV or .parquet file")
+    parser.add_argument("--similarity", type=Path, help="also write similarities to this CSV file")
+    parser.add_argument("--correlation", type=float, default=0.6)
     for field in fields(Landscape):
         option = "--" + field.name.replace("_", "-")
         parser.add_argument(option, type=type(field.default), default=field.default)
@@ -179,7 +205,12 @@ def main() -> None:
     chosen = {field.name: getattr(arguments, field.name) for field in fields(Landscape)}
     if not (1 < arguments.tasks <= len(TASKS) and 0 < arguments.targets <= len(TARGETS)):
         parser.error(f"2 to {len(TASKS)} tasks and 1 to {len(TARGETS)} targets can be named")
-    table = Landscape(**chosen).draw()
+    if not -1 <= arguments.correlation <= 1:
+        parser.error(f"a correlation is between -1 and 1, not {arguments.correlation}")
+    landscape = Landscape(**chosen)
+    table = landscape.draw()
+    if arguments.similarity:
+        landscape.similarity(arguments.correlation).to_csv(arguments.similarity, index=False)
     if arguments.out.suffix == ".parquet":
         table.to_parquet(arguments.out, index=False)
     else:

@@ -1,7 +1,8 @@
 """Training steps until a search has found the best sequence: ours, ours less an idea, its peers.
 
     python benchmarks/search_efficiency.py [--table FILE] [--objective average|per_target]
-        [--seeds 20] [--methods ours ray-tune ...] [--observe seed|mean] [--jobs 2]
+        [--seeds 20] [--methods ours ray-tune ...] [--observe seed|mean] [--similarity FILE]
+        [--jobs 2]
 
 Every method searches the recorded table with one worker. Its cost is all that it trains: stages of
 sequences (each once in a run where the method shares them, every time where it does not), probes
@@ -32,7 +33,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 from benchmarks.search_goal import Goal  # noqa: E402
-from benchmarks.search_methods import METHODS, steps_of_ours  # noqa: E402
+from benchmarks.search_methods import METHODS, NO_SIMILARITY, steps_of_ours  # noqa: E402
 from benchmarks.search_peers import PEERS, is_installed, steps_of_peer  # noqa: E402
 from trainables.tabular import read_table  # noqa: E402
 
@@ -93,7 +94,7 @@ def row(method: str, values: list[float], oracle: int, max_steps: int) -> str:
     ratio = statistics.median(values) / oracle
     found = sum(math.isfinite(value) for value in values)
     return (
-        f"{method:14}{cells[1]:>12}{cells[0]:>12}{cells[2]:>12}"
+        f"{method:20}{cells[1]:>12}{cells[0]:>12}{cells[2]:>12}"
         f"{f'{ratio:.1f}' if math.isfinite(ratio) else '-':>10}{found:>6}/{len(values)}"
     )
 
@@ -105,12 +106,16 @@ def main() -> None:
     parser.add_argument("--objective", choices=("average", "per_target"), default="average")
     parser.add_argument("--observe", choices=("seed", "mean"), default="seed")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--methods", nargs="+", choices=ALL, default=ALL, metavar="METHOD")
+    parser.add_argument("--similarity", help="table of `taskorder similarity`, for ours")
+    parser.add_argument("--methods", nargs="+", choices=ALL, default=None, metavar="METHOD")
     parser.add_argument("--max-ratio", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.methods is None:
+        is_idle = arguments.similarity is None
+        arguments.methods = [name for name in ALL if not (is_idle and name == NO_SIMILARITY)]
     table = read_table(arguments.table)
-    goal = Goal.of(table, arguments.objective, arguments.observe)
+    goal = Goal.of(table, arguments.objective, arguments.observe, arguments.similarity)
     oracle = goal.oracle_steps()
     max_steps = round(arguments.max_ratio * oracle)
     jobs = [
@@ -142,7 +147,7 @@ def main() -> None:
     errors = [search.error for search in searches if search.error]
     for error in errors:
         print(f"broken off: {error}")
-    print(f"{'steps':14}{'median':>12}{'quartile 1':>12}{'quartile 3':>12}{'/ oracle':>10}  found")
+    print(f"{'steps':20}{'median':>12}{'quartile 1':>12}{'quartile 3':>12}{'/ oracle':>10}  found")
     print(row("oracle", [float(oracle)], oracle, max_steps))
     for method in arguments.methods:
         values = [search.steps for search in searches if search.method == method]

@@ -35,6 +35,7 @@ class Goal:
         max_length: Longest sequence.
         objective: ``average`` or ``per_target``.
         truth: True values by entity (``average``, or each target), then sequence.
+        similarity: Table of ``taskorder similarity`` for those methods of ours that use one.
     """
 
     table: RecordedTable
@@ -42,9 +43,16 @@ class Goal:
     max_length: int
     objective: str
     truth: Mapping[str, Mapping[str, float]]
+    similarity: str | None = None
 
     @classmethod
-    def of(cls, table: RecordedTable, objective: str, observe: str = "seed") -> Goal:
+    def of(
+        cls,
+        table: RecordedTable,
+        objective: str,
+        observe: str = "seed",
+        similarity: str | None = None,
+    ) -> Goal:
         """Make the goal of a table.
 
         Args:
@@ -53,6 +61,7 @@ class Goal:
             observe: ``seed``: a search sees the scores of one recorded seed, number s mod n for
                 search seed s; ``mean``: it sees the means over seeds, so that the noise of seeds is
                 out of the comparison.
+            similarity: Table of similarities.
         """
         names = [text for text in table.sequences if TASK_SEPARATOR not in text]
         truth = {
@@ -68,7 +77,7 @@ class Goal:
         tasks = tuple(text for text in names if text and STAGE_SEPARATOR not in text)
         length = max(text.count(STAGE_SEPARATOR) + 1 for text in names if text)
         seen = average_seeds(table) if observe == "mean" else table
-        return cls(seen, tasks, length, objective, truth)
+        return cls(seen, tasks, length, objective, truth, similarity)
 
     @property
     def entities(self) -> tuple[str, ...]:

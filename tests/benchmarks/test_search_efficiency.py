@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.random_landscape import Landscape
+from benchmarks.random_landscape import TASKS, Landscape
 from benchmarks.search_goal import Goal, average_seeds
-from benchmarks.search_methods import METHODS, Method, steps_of_ours
+from benchmarks.search_methods import METHODS, Method, steps_of_ours, useless_similarity
 from benchmarks.search_peers import (
     ETA,
     NUM_RUNGS,
@@ -23,6 +23,7 @@ from benchmarks.search_peers import (
     steps_of_peer,
 )
 from search.encoding import NO_STAGE, decode_sequence
+from spaces.errors import InputError
 from trainables.tabular import RecordedTable, read_table
 
 ROOT = Path(__file__).parents[2]
@@ -293,6 +294,26 @@ def test_low_budgets_rank_much_but_not_quite_as_the_full_one():
     gains = wide - wide.groupby("target").transform("mean")
     found = gains.corr("spearman")
     assert 0.5 < found.loc[7, 60] < found.loc[20, 60] < 0.99
+
+
+def test_a_drawn_similarity_has_the_correlation_it_is_told():
+    landscape = Landscape(targets=5)
+    frame = landscape.draw()
+    alone = [value(frame, name) - value(frame, "") for name in TASKS]
+    drawn = landscape.similarity(1.0)["value"].to_numpy().reshape(9, 5)
+    # Seeds differ by half a point, so that the table is not quite the truth.
+    assert np.corrcoef(drawn.ravel(), np.array(alone).ravel())[0, 1] > 0.9
+    useless = landscape.similarity(0.0)["value"].to_numpy()
+    assert abs(np.corrcoef(useless, drawn.ravel())[0, 1]) < 0.4
+
+
+def test_a_similarity_reaches_our_sampler_and_the_useless_one_is_drawn_anew(tmp_path):
+    goal = Goal.of(table(), "average", similarity=str(tmp_path / "similarity.csv"))
+    with pytest.raises(InputError, match="similarity"):
+        steps_of_ours(goal, METHODS["ours"], 0, 20_000)
+    useless_similarity(goal, 0).to_csv(goal.similarity, index=False)
+    assert math.isfinite(steps_of_ours(goal, METHODS["ours"], 0, 20_000))
+    assert not useless_similarity(goal, 0).equals(useless_similarity(goal, 1))
 
 
 # The command.
