@@ -1,4 +1,4 @@
-"""A tokenizer that does no more than it is asked for.
+"""What training sets are tokenised with: a tokenizer's identity, and a leaner way to call it.
 
 A fast tokenizer of transformers keeps track of every subword's place in the text and wraps what it
 finds in a ``BatchEncoding``, also for callers that want token ids alone. Training sets are large
@@ -10,10 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spaces.fingerprints import fingerprint
 from trainables.formats.base import Tokenizer
 
 #: Options of a call after which token ids are all that can be asked for.
 _IDS_ALONE = frozenset({"truncation", "max_length", "add_special_tokens"})
+
+
+def tokenizer_identity(tokenizer: Tokenizer) -> str:
+    """Return the fingerprint of whatever decides how a fast tokenizer splits a text."""
+    backend = tokenizer.backend_tokenizer
+    # What the last call asked for; every call sets it anew.
+    backend.no_truncation()
+    backend.no_padding()
+    return fingerprint(
+        {
+            "backend": backend.to_str(),
+            "truncation_side": tokenizer.truncation_side,
+            "split_special_tokens": tokenizer.split_special_tokens,
+        }
+    )
 
 
 class LeanTokenizer:

@@ -16,18 +16,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing import get_context
 from types import TracebackType
 
 from spaces.errors import DataError, InputError, TaskorderError
-from spaces.fingerprints import fingerprint
-from spaces.tasks import Task
-from trainables.feature_files import EncodedChunk, pack
-from trainables.formats import FORMATS
-from trainables.formats.base import Encoding, Tokenizer
-from trainables.lean_tokenizer import LeanTokenizer
+from trainables.chunks import Chunk, Job, chunks_of, encode_chunk
+from trainables.feature_files import EncodedChunk
+from trainables.formats.base import Tokenizer
+from trainables.lean_tokenizer import LeanTokenizer, tokenizer_identity
 from trainables.pretrained import load_tokenizer
 from trainables.processes import follow_parent
 from trainables.records import Record
@@ -38,10 +35,6 @@ _log = logging.getLogger(__name__)
 PROCESSES_VARIABLE = "TASKORDER_TOKENISING_PROCESSES"
 #: One process reads and writes for all of them, and keeps no more of them busy.
 MAX_PROCESSES = 16
-#: Records that are encoded, sent and written together. Part of what a file looks like.
-CHUNK_RECORDS = 256
-#: Formats whose sets are one chunk: a query may have its candidates anywhere in the set.
-WHOLE_SETS = frozenset({"retrieval"})
 #: Chunks under way for each process: one that is encoded, one that waits, one on its way back.
 CHUNKS_IN_FLIGHT = 3
 #: Processes are started once so many seconds of work were not enough: it takes them as long. Until
@@ -61,75 +54,6 @@ def num_available() -> int:
     if not asked.isdecimal() or int(asked) < 1:
         raise InputError(f"{PROCESSES_VARIABLE}: {asked!r} is not a number of processes from 1 on.")
     return int(asked)
-
-
-def tokenizer_identity(tokenizer: Tokenizer) -> str:
-    """Return the fingerprint of whatever decides how a fast tokenizer splits a text."""
-    backend = tokenizer.backend_tokenizer
-    # What the last call asked for; every call sets it anew.
-    backend.no_truncation()
-    backend.no_padding()
-    return fingerprint(
-        {
-            "backend": backend.to_str(),
-            "truncation_side": tokenizer.truncation_side,
-            "split_special_tokens": tokenizer.split_special_tokens,
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is to be done with the records of a training set.
-
-    Attributes:
-        task: Their task.
-        labels: Its labels in head order.
-        origin: Where they come from, for messages.
-    """
-
-    task: Task
-    labels: tuple[str, ...]
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Consecutive records of a training set.
-
-    Attributes:
-        start: Number of the first of them in the set, from 0.
-        records: The records.
-    """
-
-    start: int
-    records: list[Record]
-
-
-def encode_chunk(tokenizer: Tokenizer, job: Job, chunk: Chunk) -> EncodedChunk:
-    """Encode a chunk of a training set.
-
-    Raises:
-        DataError: A record cannot be encoded; the message says which.
-        InputError: The task's settings do not allow it.
-    """
-    encoding = Encoding(tokenizer, job.task, job.labels)
-    records = chunk.records
-    try:
-        features = FORMATS[job.task.format].encode_training(records, encoding)
-    except DataError as error:
-        raise DataError(f"{job.origin}: {error}") from error
-    except InputError:
-        raise
-    except Exception as error:
-        if len(records) > 1:
-            for position, record in enumerate(records):
-                encode_chunk(tokenizer, job, Chunk(chunk.start + position, [record]))
-        raise DataError(
-            f"{job.origin}: record {chunk.start + 1} (id {records[0].id!r}) cannot be tokenised: "
-            f"{type(error).__name__}: {error}. Mend or remove it."
-        ) from error
-    return pack(features, len(records), chunk.start)
 
 
 class Tokenising:
@@ -183,7 +107,7 @@ class Tokenising:
             InputError: The task's settings do not allow it.
         """
         deadline = time.monotonic() + self._patience_s
-        chunks = _chunks(records, job.task)
+        chunks = chunks_of(records, job.task)
         for chunk in chunks:
             if self._pool is None and self._num_processes > 1 and time.monotonic() >= deadline:
                 self._pool = _Pool(self._tokenizer, self._num_processes)
@@ -295,12 +219,3 @@ def _encode(job: Job, chunk: Chunk) -> EncodedChunk:
     if not _is_faithful:
         raise _UnfaithfulCopyError
     return encode_chunk(_tokenizer, job, chunk)
-
-
-def _chunks(records: Iterable[Record], task: Task) -> Iterator[Chunk]:
-    rest = iter(records)
-    start = 0
-    size = None if task.format in WHOLE_SETS else CHUNK_RECORDS
-    while found := list(islice(rest, size)):
-        yield Chunk(start, found)
-        start += len(found)

@@ -12,12 +12,14 @@ from typing import Any
 from spaces.fingerprints import fingerprint
 from spaces.tasks import Catalogue, Task
 from trainables.arrow_features import FeatureFile
+from trainables.chunks import Job
 from trainables.data import data_fingerprint, iter_records
 from trainables.feature_cache import FeatureCache
 from trainables.feature_files import FeatureWriter
 from trainables.formats.base import Tokenizer
+from trainables.lean_tokenizer import tokenizer_identity
 from trainables.readers.sources import resolve_paths, source_tasks
-from trainables.tokenising import Job, Tokenising, tokenizer_identity
+from trainables.tokenising import Tokenising
 
 #: Bumped by hand whenever a reader, a format or the files' layout would give other features.
 ENCODING_VERSION = 1

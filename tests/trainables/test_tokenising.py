@@ -16,16 +16,15 @@ from tokenizers import normalizers
 
 from spaces.errors import DataError, InputError
 from tests.trainables import tiny
+from trainables.chunks import CHUNK_RECORDS, Job
+from trainables.lean_tokenizer import tokenizer_identity
 from trainables.pretrained import load_tokenizer
 from trainables.records import ClassificationRecord, QuestionRecord, RetrievalRecord
 from trainables.tokenising import (
-    CHUNK_RECORDS,
     CHUNKS_IN_FLIGHT,
     MAX_PROCESSES,
-    Job,
     Tokenising,
     num_available,
-    tokenizer_identity,
 )
 
 # Processes that load torch take their time on a busy machine.
@@ -251,6 +250,8 @@ ENDLESS = """
 import itertools
 import multiprocessing
 from tests.trainables import tiny
+from trainables.chunks import CHUNK_RECORDS, Job
+from trainables.lean_tokenizer import tokenizer_identity
 from tests.trainables.test_tokenising import job, several
 
 def main():
