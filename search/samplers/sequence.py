@@ -35,7 +35,7 @@ TARGET_COST = 0.5
 #: Value is divided by cost to this power.
 COST_POWER = 0.5
 #: Candidates whose uncertainty is computed: those with the highest expectations.
-MAX_WEIGHED = 384
+MAX_WEIGHED = 256
 #: Pending suggestions that count; more of them say little more.
 MAX_PENDING = 64
 

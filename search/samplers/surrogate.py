@@ -20,124 +20,34 @@ import math
 from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.optimize import minimize
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
-from search.samplers.features import block_widths, order_features
+from search.samplers.features import Array, block_widths, order_features
 from search.samplers.history import Candidate, Observation
+from search.samplers.kernel import (
+    LEVEL,
+    MAX_RUNGS,
+    NUM_SIMILARITIES,
+    PRIOR_NOISE,
+    PRIOR_OWN,
+    PRIOR_RESIDUAL,
+    PRIOR_SD,
+    PRIOR_SHARED,
+    TRUTH,
+    OrderKernel,
+)
 
-Array = NDArray[np.float64]
-
-#: Similarity features of a candidate.
-NUM_SIMILARITIES = 2
-#: Rungs beyond this one share their noise.
-MAX_RUNGS = 4
-#: Columns behind the features: number of the sequence, of the entity, of the rung.
-NUM_MARKS = 3
-#: The rung of what is predicted: the truth itself, without a level or noise.
-TRUTH = -1
-#: Prior variance of a rung's level around the mean of its observations.
-LEVEL = 1.0
-#: Log variances before anything is seen, and how far they may be from that: shared effects, own
-#: effects, what is the sequence's own, noise by rung.
-PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0, -2.0)
-PRIOR_OWN = (-1.0, -2.0, -3.0, -3.0, -2.0, -4.0)
-PRIOR_RESIDUAL = -2.5
-PRIOR_NOISE = (-0.5, -1.5, -3.0, -3.0)
-PRIOR_SD = 3.0
-BOUNDS = (-9.0, 3.0)
+#: Keeps covariances positive definite in floating point, no more.
+JITTER = 1e-6
 #: Effect sizes are found on at most so many observations, spread over all.
 MAX_FITTED = 160
 #: They are found anew when there are this many times the observations of the last time.
 REFIT_GROWTH = 1.3
-
-
-class OrderKernel(Kernel):
-    """The covariance of the model, over rows of features and marks.
-
-    Args:
-        widths: Number of features of each block.
-        log_variances: Sizes of effects and noise, in the order of the ``PRIOR_*`` constants.
-    """
-
-    def __init__(self, widths: tuple[int, ...], log_variances: tuple[float, ...]) -> None:
-        self.widths = widths
-        self.log_variances = log_variances
-
-    @property
-    def hyperparameter_log_variances(self) -> Hyperparameter:
-        """What is fitted; scikit-learn finds it by this name."""
-        size = len(self.log_variances)
-        return Hyperparameter("log_variances", "numeric", np.tile(np.exp(BOUNDS), (size, 1)), size)
-
-    @property
-    def theta(self) -> Array:
-        """The log variances."""
-        return np.array(self.log_variances)
-
-    @theta.setter
-    def theta(self, theta: Array) -> None:
-        self.log_variances = tuple(float(value) for value in theta)
-
-    @property
-    def bounds(self) -> Array:
-        """Bounds of the log variances."""
-        return np.tile(BOUNDS, (len(self.log_variances), 1))
-
-    def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:  # noqa: N803
-        """Return the covariance of rows, and its derivatives by the log variances."""
-        other = X if Y is None else Y
-        parts = self._parts(X, other, noisy=Y is None)
-        variances = np.exp(self.log_variances)
-        covariance = np.tensordot(variances, np.stack(parts), axes=1) if eval_gradient else None
-        if covariance is None:
-            covariance = np.zeros((len(X), len(other)))
-            for variance, part in zip(variances, parts, strict=True):
-                covariance += variance * part
-        covariance = covariance + LEVEL * self._same_level(X, other)
-        if eval_gradient:
-            return covariance, np.stack(parts, axis=-1) * variances
-        return covariance
-
-    def diag(self, X: Array) -> Array:  # noqa: N803
-        """Return the variances of rows, noise and level included."""
-        variances = np.exp(self.log_variances)
-        num_blocks = len(self.widths)
-        diagonal = np.full(len(X), variances[2 * num_blocks])
-        for k, block in enumerate(self._blocks(X)):
-            diagonal += (variances[k] + variances[num_blocks + k]) * (block**2).sum(1)
-        rungs = X[:, -1].astype(int)
-        noise = variances[2 * num_blocks + 1 :][np.minimum(rungs, MAX_RUNGS - 1)]
-        return diagonal + np.where(rungs == TRUTH, 0.0, noise + LEVEL)
-
-    def is_stationary(self) -> bool:
-        """Say that the covariance depends on more than differences of rows."""
-        return False
-
-    def _blocks(self, rows: Array) -> list[Array]:
-        ends = np.cumsum(self.widths)
-        return [rows[:, end - width : end] for width, end in zip(self.widths, ends, strict=True)]
-
-    def _parts(self, left: Array, right: Array, *, noisy: bool) -> list[Array]:
-        """Return what each variance multiplies."""
-        same_entity = left[:, None, -2] == right[None, :, -2]
-        shared = [a @ b.T for a, b in zip(self._blocks(left), self._blocks(right), strict=True)]
-        own = [part * same_entity for part in shared]
-        same = (same_entity & (left[:, None, -3] == right[None, :, -3])).astype(float)
-        noise = []
-        for rung in range(MAX_RUNGS):
-            at_rung = np.minimum(left[:, -1], MAX_RUNGS - 1) == rung
-            noise.append(np.diag(at_rung.astype(float)) if noisy else np.zeros_like(same))
-        return [*shared, *own, same, *noise]
-
-    def _same_level(self, left: Array, right: Array) -> Array:
-        same = (left[:, None, -2] == right[None, :, -2]) & (left[:, None, -1] == right[None, :, -1])
-        level: Array = (same & (left[:, None, -1] != TRUTH)).astype(float)
-        return level
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +61,27 @@ class Prediction:
 
     mean: Array
     deviation: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """What the model is asked of, m of them.
+
+    Attributes:
+        features: `m x d`.
+        numbers: Of the sequences.
+        entities: Of the entities.
+        rungs: Of the budgets, or ``TRUTH``.
+    """
+
+    features: Array
+    numbers: NDArray[np.int64]
+    entities: NDArray[np.int64]
+    rungs: NDArray[np.int64]
+
+    def rows(self) -> Array:
+        """Return the points as the kernel takes them."""
+        return np.column_stack([self.features, self.numbers, self.entities, self.rungs])
 
 
 class Surrogate:
@@ -182,37 +113,82 @@ class Surrogate:
         So what is under way makes its like less uncertain and no better: several suggestions in
         flight do not collapse on one (the kriging believer of Ginsbourger et al. 2010).
         """
-        rows = self._rows([(o.sequence, o.entity, o.rung) for o in observations])
-        values = scaled(observations)
-        kernel = OrderKernel(self._widths, self._effect_sizes(observations))
-        # What is added to the diagonal keeps it positive definite in floating point, no more.
-        self._process = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=None)
-        self._process.fit(rows, values)
-        if pending:
-            ahead = self._rows([(text, entity, 0) for text, entity in pending])
-            expected = self._process.predict(ahead)
-            self._process.fit(np.vstack([rows, ahead]), np.concatenate([values, expected]))
+        self.log_variances = self._effect_sizes(observations)
+        seen = [(o.sequence, o.entity, o.rung) for o in observations]
+        ahead = [(text, entity, 0) for text, entity in pending]
+        points, count = self._points([*seen, *ahead]), len(seen)
+        covariance = self._covariance(points, points)
+        noise = np.exp(self.log_variances[-MAX_RUNGS:])[np.minimum(points.rungs, MAX_RUNGS - 1)]
+        covariance[np.diag_indices_from(covariance)] += noise + JITTER
+        self._factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+        # The factor of the observations alone is its upper left part.
+        known = self._factor[:count, :count]
+        values = cho_solve((known, True), scaled(observations), check_finite=False)
+        # What is pending tells of uncertainty and not of means: its weights are zero.
+        self._weights = np.concatenate([values, np.zeros(len(ahead))])
+        self._seen = points
 
     def means(self, candidates: Items[Candidate]) -> Array:
-        """Return what is expected of candidates."""
-        rows = self._rows([(text, entity, TRUTH) for text, entity in candidates])
-        means: Array = self._process.predict(rows)
+        """Return what is expected of candidates.
+
+        The means are linear in the features, so they take a product with one vector of effects for
+        all entities and one for each of them, however many observations there are.
+        """
+        points, seen = self._points([(t, e, TRUTH) for t, e in candidates]), self._seen
+        shared, own, residual = self._variances()
+        means: Array = points.features @ (shared * (seen.features.T @ self._weights))
+        for entity in np.unique(points.entities):
+            mine, theirs = points.entities == entity, seen.entities == entity
+            effects = own * (seen.features[theirs].T @ self._weights[theirs])
+            of_number = np.bincount(
+                seen.numbers[theirs], self._weights[theirs], minlength=len(self._numbers)
+            )
+            means[mine] += points.features[mine] @ effects
+            means[mine] += residual * of_number[points.numbers[mine]]
         return means
 
     def predict(self, candidates: Items[Candidate]) -> Prediction:
         """Return what is expected of candidates, and how uncertain that is."""
-        rows = self._rows([(text, entity, TRUTH) for text, entity in candidates])
-        return Prediction(*self._process.predict(rows, return_std=True))
+        points = self._points([(text, entity, TRUTH) for text, entity in candidates])
+        shared, own, residual = self._variances()
+        before = (points.features**2) @ (shared + own) + residual
+        across = self._covariance(self._seen, points)
+        told = solve_triangular(self._factor, across, lower=True, check_finite=False)
+        left = before - np.einsum("ij,ij->j", told, told)
+        return Prediction(self.means(candidates), np.sqrt(np.maximum(left, 0.0)))
 
-    def _rows(self, keys: Items[tuple[str, str, int]]) -> Array:
-        rows = np.zeros((len(keys), sum(self._widths) + NUM_MARKS))
-        for i, (text, entity, rung) in enumerate(keys):
-            number = self._numbers.setdefault(text, len(self._numbers))
-            rows[i, : -NUM_MARKS - NUM_SIMILARITIES] = order_features(text, self._tasks)
+    def _variances(self) -> tuple[Array, Array, float]:
+        """Return the variance of each feature's shared and own effect, and of the residual."""
+        variances, blocks = np.exp(self.log_variances), len(self._widths)
+        shared = np.repeat(variances[:blocks], self._widths)
+        own = np.repeat(variances[blocks : 2 * blocks], self._widths)
+        return shared, own, float(variances[2 * blocks])
+
+    def _covariance(self, left: _Points, right: _Points) -> Array:
+        """Return the covariance without noise; what entities have of their own by entity."""
+        shared, own, residual = self._variances()
+        covariance: Array = (left.features * shared) @ right.features.T
+        for entity in np.unique(left.entities):
+            rows = np.flatnonzero(left.entities == entity)
+            columns = np.flatnonzero(right.entities == entity)
+            block = (left.features[rows] * own) @ right.features[columns].T
+            block += residual * (left.numbers[rows, None] == right.numbers[columns])
+            level = left.rungs[rows, None] == right.rungs[columns]
+            block += LEVEL * (level & (right.rungs[columns] != TRUTH))
+            covariance[np.ix_(rows, columns)] += block
+        return covariance
+
+    def _points(self, keys: Items[tuple[str, str, int]]) -> _Points:
+        features = np.zeros((len(keys), sum(self._widths)))
+        numbers = np.empty(len(keys), dtype=np.int64)
+        for i, (text, entity, _) in enumerate(keys):
+            numbers[i] = self._numbers.setdefault(text, len(self._numbers))
+            features[i, :-NUM_SIMILARITIES] = order_features(text, self._tasks)
             if self._similarity is not None:
-                rows[i, -NUM_MARKS - NUM_SIMILARITIES : -NUM_MARKS] = self._similarity(text, entity)
-            rows[i, -NUM_MARKS:] = number, self._entities[entity], rung
-        return rows
+                features[i, -NUM_SIMILARITIES:] = self._similarity(text, entity)
+        entities = np.array([self._entities[entity] for _, entity, _ in keys], dtype=np.int64)
+        rungs = np.array([rung for _, _, rung in keys], dtype=np.int64)
+        return _Points(features, numbers, entities, rungs)
 
     def _effect_sizes(self, observations: Items[Observation]) -> tuple[float, ...]:
         """Return the log variances, found anew only when there is much more to find them from.
@@ -225,15 +201,13 @@ class Surrogate:
         if at not in self._sizes:
             first = observations[:at]
             chosen = np.unique(np.linspace(0, at - 1, min(at, MAX_FITTED)).astype(int))
-            rows = self._rows([(o.sequence, o.entity, o.rung) for o in first])
-            self._sizes[at] = self._fit_effect_sizes(rows[chosen], scaled(first)[chosen])
+            points = self._points([(o.sequence, o.entity, o.rung) for o in first])
+            self._sizes[at] = self._fit_effect_sizes(points.rows()[chosen], scaled(first)[chosen])
         return self._sizes[at]
 
     def _fit_effect_sizes(self, rows: Array, values: Array) -> tuple[float, ...]:
-        from scipy.optimize import minimize  # noqa: PLC0415
-
         kernel = OrderKernel(self._widths, self._prior)
-        process = GaussianProcessRegressor(kernel, alpha=1e-6, optimizer=None).fit(rows, values)
+        process = GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None).fit(rows, values)
         prior = np.array(self._prior)
 
         def loss(theta: Array) -> tuple[float, Array]:

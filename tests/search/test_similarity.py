@@ -87,5 +87,5 @@ def test_what_is_wrong_with_a_table_is_told(tmp_path):
 def test_the_surrogate_takes_similarities_in(table):
     study = make_study("search.sampler=sequence", f"search.similarity={table}")
     sampler = make_sampler(study)
-    rows = sampler._surrogate._rows([("mnli", "xnli", 0), ("", "xnli", 0)])
-    assert np.allclose(rows[:, -5:-3], [[1.0, 1.0], [0.0, 0.0]])
+    points = sampler._surrogate._points([("mnli", "xnli", 0), ("", "xnli", 0)])
+    assert np.allclose(points.features[:, -2:], [[1.0, 1.0], [0.0, 0.0]])

@@ -13,9 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from search.samplers.features import block_widths, order_features
 from search.samplers.history import History, Observation, read_history
-from search.samplers.pool import MAX_WHOLE, CandidatePool, neighbours
-from search.samplers.sequence import Costs, choose_best, expected_improvement
-from search.samplers.surrogate import (
+from search.samplers.kernel import (
     LEVEL,
     NUM_SIMILARITIES,
     PRIOR_NOISE,
@@ -24,10 +22,10 @@ from search.samplers.surrogate import (
     PRIOR_SHARED,
     TRUTH,
     OrderKernel,
-    Surrogate,
-    fitting_size,
-    scaled,
 )
+from search.samplers.pool import MAX_WHOLE, CandidatePool, neighbours
+from search.samplers.sequence import Costs, choose_best, expected_improvement
+from search.samplers.surrogate import JITTER, Surrogate, fitting_size, scaled
 from spaces.sequences import Sequence, SequenceSpace
 
 TASKS = ("a", "b", "c")
@@ -107,7 +105,7 @@ def test_the_posterior_is_that_of_plain_linear_algebra():
     keys = [("", 0, 0, 0), ("a", 1, 0, 0), ("b", 2, 0, 0), ("b", 2, 1, 0)]
     wanted = [("a", 1, 1, TRUTH), ("b>a", 3, 0, TRUTH)]
     kernel = OrderKernel(WIDTHS, PRIOR)
-    among = kernel(rows_of(keys)) + 1e-6 * np.eye(4)
+    among = kernel(rows_of(keys)) + JITTER * np.eye(4)
     across = kernel(rows_of(wanted), rows_of(keys))
     assert found.mean == pytest.approx(across @ np.linalg.solve(among, scaled(seen)))
     left = kernel.diag(rows_of(wanted)) - np.diag(across @ np.linalg.solve(among, across.T))
@@ -157,7 +155,7 @@ def test_effect_sizes_follow_from_the_first_observations_alone():
         grown.fit(seen[:count])
     alone.fit(seen)
     assert np.array_equal(alone.means([("a", "x")]), grown.means([("a", "x")]))
-    sizes = alone._process.kernel_.theta
+    sizes = alone.log_variances
     # What made the scores is found: presence matters, noise is small.
     assert max(sizes[0], sizes[6]) > sizes[13] + 2
 
@@ -320,7 +318,7 @@ def test_similarity_that_tells_is_believed_and_other_is_not():
         surrogate = Surrogate(tasks, entities, features(values) if values else None)
         surrogate.fit(seen)
         means[name] = surrogate.means([(task, "z") for task in tasks])
-        weights[name] = surrogate._process.kernel_.theta[5]
+        weights[name] = surrogate.log_variances[5]
     expected = [truth[task, "z"] for task in tasks]
     # Nothing was seen of z: without similarity there is little to go by, with it everything.
     assert np.corrcoef(means["right"], expected)[0, 1] > 0.95
