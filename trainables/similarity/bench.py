@@ -62,7 +62,7 @@ class Bench:
     Attributes:
         tokenizer: The base model's tokenizer.
         device: The first GPU, or the CPU.
-        session: The training session of probes, made by the first of them.
+        sessions: The training sessions of probes by the store they read, made when needed.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Bench:
         self.inputs = TaskInputs(self.catalogue, study.training, data_root, self.tokenizer)
         self.store = StageStore(store_url) if store_url else None
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.session: Any = None
+        self.sessions: dict[str, Any] = {}
         self._made: dict[tuple[str, str, str], Any] = {}
         self._base: nn.Module | None = None
         self._tuned: tuple[str, nn.Module] | None = None
@@ -183,9 +183,9 @@ class Bench:
         self._made.clear()
         self._made_of_tuned.clear()
         self._base = self._tuned = None
-        if self.session is not None:
-            self.session.close_engine()
-            self.session = None
+        for session in self.sessions.values():
+            session.close_engine()
+        self.sessions.clear()
 
     def _load_encoder(self) -> nn.Module:
         path, revision = self.preparation.model_path, self.study.model.revision

@@ -19,6 +19,9 @@ from trainables.similarity.subjects import Subject
 from trainables.similarity.task_vectors import base_weights, composed
 from trainables.store import StageStore
 
+#: In this process' memory: a composed encoder is no stage, and nobody else has a use for it.
+COMPOSED_URL = "memory://taskorder/composed"
+
 
 def composed_probe(bench: Bench, sequence: Subject, target: Subject) -> Outcome:
     """Return the target's score after a few steps from a composed encoder, 0 to 100."""
@@ -26,11 +29,10 @@ def composed_probe(bench: Bench, sequence: Subject, target: Subject) -> Outcome:
         return bench.missing_stage(sequence)
     tuned = (bench.stage_weights(checkpoint) or {} for checkpoint in sequence.checkpoints)
     weights = composed(base_weights(bench), tuned, bench.settings.composition_scale)
-    # In memory: a composed encoder is not a stage, and no other process has a use for it.
-    store = StageStore(f"memory://taskorder/{uuid4().hex}")
+    store = StageStore(COMPOSED_URL)
     key = uuid4().hex
     store.put("stages", key, weights, {"sequence": sequence.name})
     try:
-        return probe(bench, key, store, target)
+        return probe(bench, key, COMPOSED_URL, target)
     finally:
         store.drop("stages", key)

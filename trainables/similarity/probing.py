@@ -21,7 +21,6 @@ from trainables.session import Session
 from trainables.session_config import SessionConfig
 from trainables.similarity.bench import Bench, Outcome
 from trainables.similarity.subjects import Subject
-from trainables.store import StageStore
 
 
 def probing(bench: Bench, source: Subject, target: Subject) -> Outcome:
@@ -29,16 +28,16 @@ def probing(bench: Bench, source: Subject, target: Subject) -> Outcome:
     if bench.store is None or not bench.has_stages(source):
         return bench.missing_stage(source)
     (checkpoint,) = source.checkpoints
-    return probe(bench, checkpoint, bench.store, target)
+    return probe(bench, checkpoint, bench.store.url, target)
 
 
-def probe(bench: Bench, parent: str, store: StageStore, target: Subject) -> Outcome:
+def probe(bench: Bench, parent: str, store_url: str, target: Subject) -> Outcome:
     """Fine-tune a target for a few steps from an encoder and score it.
 
     Args:
         bench: The study's.
         parent: Fingerprint of the encoder.
-        store: Holds it.
+        store_url: The stage store that holds it.
         target: The target.
     """
     settings = bench.settings
@@ -53,9 +52,7 @@ def probe(bench: Bench, parent: str, store: StageStore, target: Subject) -> Outc
         target_settings=few,
         budgets=(settings.probe_steps,) if target.mixture else (0,),
     )
-    session = _session(bench)
-    session.store = store
-    result = session.run_rung(plan, 0)
+    result = _session(bench, store_url).run_rung(plan, 0)
     if result.error:
         return Outcome.missing(result.error)
     selected = {(s.language, s.split): s.num_examples for s in result.scores if s.selected_on}
@@ -63,9 +60,9 @@ def probe(bench: Bench, parent: str, store: StageStore, target: Subject) -> Outc
     return Outcome(result.score, num_trained + sum(selected.values()))
 
 
-def _session(bench: Bench) -> Session:
-    """Return the bench's training session, in a process group of this process alone."""
-    if bench.session is None:
+def _session(bench: Bench, store_url: str) -> Session:
+    """Return the bench's training session on a store, in a process group of this process alone."""
+    if store_url not in bench.sessions:
         if not dist.is_initialized():
             init_process(0, 1, "127.0.0.1", free_port())
         training = bench.study.training
@@ -76,17 +73,16 @@ def _session(bench: Bench) -> Session:
                 "save_predictions": False,
             }
         )
-        bench.session = Session(
+        evaluation = bench.preparation.evaluation
+        bench.sessions[store_url] = Session(
             SessionConfig(
                 study=bench.study.model_copy(update={"training": few}),
                 model_path=bench.preparation.model_path,
-                store_url="memory://",
+                store_url=store_url,
                 data_root=str(bench.data_root) if bench.data_root else None,
-                evaluation={
-                    name: plan.selection for name, plan in bench.preparation.evaluation.items()
-                },
+                evaluation={name: plan.selection for name, plan in evaluation.items()},
                 cache_dir=bench.study.storage.cache,
             )
         )
-    session: Session = bench.session
+    session: Session = bench.sessions[store_url]
     return session

@@ -31,8 +31,8 @@ class Subject:
         languages: Of a source, those it trains in; of a target, those it is selected on.
         selection: Of a target, the sets it is selected on.
         identity: Fingerprint of tasks, data and limits.
-        checkpoints: Fingerprints of the depth-1 stages: one of a source, one for each source of a
-            sequence, none of a target.
+        checkpoints: Fingerprints of the depth-1 stages: one of a source; of a sequence one for each
+            of its sources, sorted, since what is composed of them knows no order; none of a target.
     """
 
     name: str
@@ -142,8 +142,8 @@ class Subjects:
             mixture=None,
             languages=tuple(dict.fromkeys(code for part in parts for code in part.languages)),
             selection=(),
-            identity=fingerprint([part.identity for part in parts]),
-            checkpoints=tuple(fp for part in parts for fp in part.checkpoints),
+            identity=fingerprint(sorted(part.identity for part in parts)),
+            checkpoints=tuple(sorted(fp for part in parts for fp in part.checkpoints)),
         )
 
     def _target(self, name: str) -> Subject:

@@ -1,0 +1,77 @@
+"""A sampler's prior from measured similarities: which stage suits which target. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Measures that need nothing but the tasks' data and the base model: known before the first trial.
+PRIOR_MEASURES = (
+    "text_embedding",
+    "task2vec",
+    "gradient_alignment",
+    "vocabulary_overlap",
+    "subword_overlap",
+)
+
+#: Stands for the average over targets, where that is the study's objective.
+AVERAGE = ""
+
+
+def similarity_prior(
+    frame: pd.DataFrame, study: Study, *, measures: Sequence[str] = PRIOR_MEASURES
+) -> dict[tuple[str, str], float]:
+    """Return one standardised similarity for each stage and target of a study.
+
+    Each measure is standardised over the stages, target by target, so that only a stage's place
+    among the others counts; the mean over measures is standardised again. Where nothing is known,
+    or all stages are alike, the prior is 0: it says nothing.
+
+    Args:
+        frame: Measured values: ``kind``, ``source``, ``target``, ``measure``, ``value``.
+        study: The study.
+        measures: The measures to take; those that the frame lacks are passed over.
+
+    Returns:
+        (stage, target) to its prior, of mean 0 and standard deviation 1 over the stages of a
+        target (or all 0). Under the target ``""``, the mean over targets, standardised likewise.
+    """
+    stages = study.intermediate.tasks
+    targets = [target.name for target in study.targets]
+    known = frame[(frame["kind"] == "source_target") & frame["measure"].isin(list(measures))]
+    keys = zip(known["measure"], known["source"], known["target"], strict=True)
+    values = dict(zip(keys, known["value"].tolist(), strict=True))
+    columns = {}
+    for target in targets:
+        scores = [
+            _standardised([values.get((measure, stage, target), np.nan) for stage in stages])
+            for measure in dict.fromkeys(known["measure"])
+        ]
+        columns[target] = _standardised(np.sum(scores, axis=0) if scores else np.zeros(len(stages)))
+    columns[AVERAGE] = _standardised(np.sum([columns[target] for target in targets], axis=0))
+    return {
+        (stage, target): float(score)
+        for target, column in columns.items()
+        for stage, score in zip(stages, column, strict=True)
+    }
+
+
+def _standardised(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values of mean 0 and standard deviation 1; unknown ones, and equal ones, are 0."""
+    found = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(found)
+    if known.sum() < 2:
+        return np.zeros(len(found))
+    centred = np.where(known, found - found[known].mean(), 0.0)
+    deviation = float(centred[known].std())
+    # Rounding leaves a little of equal values.
+    is_constant = deviation <= 1e-9 * max(1.0, float(np.abs(found[known]).max()))
+    return np.zeros(len(found)) if is_constant else centred / deviation
