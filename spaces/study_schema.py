@@ -191,8 +191,12 @@ class TrainingSection(TrainingOverrides):
     are effective (over all workers and accumulation steps).
 
     Attributes:
-        precision: ``fp32`` or ``bf16``.
+        precision: ``fp32``, ``bf16``, or ``auto``: bf16 where the worker's device has it.
         micro_batch_size: Most examples in one forward pass on one worker.
+        activation_checkpointing: Compute activations again for the backward pass: less memory,
+            about a third more time.
+        torch_compile: Compile the encoder. Batches are padded then, and each new shape is
+            compiled anew.
         max_length: Cut every task's longest input to so many subwords.
         max_train_examples: Use only the first so many training examples of each task.
         max_eval_examples: Evaluate on the first so many examples of each language.
@@ -207,8 +211,10 @@ class TrainingSection(TrainingOverrides):
     weight_decay: float = Field(default=0.01, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     micro_batch_size: int | None = Field(default=None, ge=1)
+    activation_checkpointing: bool = False
+    torch_compile: bool = False
     max_length: int | None = Field(default=None, ge=16)
     max_train_examples: int | None = Field(default=None, ge=1)
     max_eval_examples: int | None = Field(default=None, ge=1)
@@ -219,9 +225,14 @@ class TrainingSection(TrainingOverrides):
 
 
 class DeepSpeedSection(_Section):
-    """ZeRO stage and offload of the DeepSpeed engine."""
+    """ZeRO stage and offload of the DeepSpeed engine.
 
-    zero_stage: Literal[0, 1, 2, 3] = 0
+    Attributes:
+        zero_stage: 0 to 3, or ``auto``: the lowest that fits the worker's GPU.
+        offload: Where the optimizer's state is kept: on the device, or in the host's memory.
+    """
+
+    zero_stage: Literal[0, 1, 2, 3, "auto"] = 0
     offload: Literal["none", "optimizer"] = "none"
 
 

@@ -7,6 +7,7 @@ number of workers, and nothing is pickled.
 
 from __future__ import annotations
 
+import datetime
 import gc
 import logging
 import os
@@ -22,7 +23,7 @@ from spaces.errors import InputError, TrainingError
 from spaces.plan import TrainSettings
 from spaces.study import DeepSpeedSection
 from trainables.deepspeed_config import deepspeed_config, offloads_optimizer
-from trainables.models import TaskModel
+from trainables.models import TaskModel, parameter_groups
 
 if not torch.cuda.is_available():
     # The accelerator must be chosen before the import.
@@ -44,6 +45,8 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 #: Steps between two looks at whether the loss is still finite: a look waits for the device.
 CHECK_EVERY = 25
 NEVER = 2**62
+#: Seconds that workers wait for each other; the first worker may write a large stage meanwhile.
+TIMEOUT_S = 1800.0
 
 
 def free_port() -> int:
@@ -53,7 +56,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def init_process(rank: int, world_size: int, address: str, port: int) -> None:
+def init_process(
+    rank: int, world_size: int, address: str, port: int, *, timeout_s: float = TIMEOUT_S
+) -> None:
     """Join the process group of a trial's workers; called once a process.
 
     Args:
@@ -61,6 +66,8 @@ def init_process(rank: int, world_size: int, address: str, port: int) -> None:
         world_size: Number of workers.
         address: Host name or address of worker 0.
         port: Free port there.
+        timeout_s: How long a worker waits for the others in the middle of its work before it gives
+            up. On a GPU the process ends then, as torch's default is.
     """
     os.environ.update(
         RANK=str(rank),
@@ -75,7 +82,10 @@ def init_process(rank: int, world_size: int, address: str, port: int) -> None:
         # The CPU back end compiles a shared-memory kernel for half a minute unless told not to.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(
-        dist_backend="nccl" if use_gpu else "gloo", auto_mpi_discovery=False, verbose=False
+        dist_backend="nccl" if use_gpu else "gloo",
+        auto_mpi_discovery=False,
+        verbose=False,
+        timeout=datetime.timedelta(seconds=timeout_s),
     )
 
 
@@ -93,6 +103,11 @@ class Engine:
     Raises:
         InputError: The batch does not divide over the workers, the JSON sets a key the study
             decides, or the optimizer is to be offloaded where there is no GPU.
+
+    Attributes:
+        step_count: Steps trained.
+        is_whole: Whether the weights are those after a whole number of steps; false if an error
+            struck in the middle of an update.
     """
 
     def __init__(
@@ -125,7 +140,7 @@ class Engine:
             accumulation_steps=self.accumulation_steps,
         )
         self._zero_stage = int(config["zero_optimization"]["stage"])
-        groups = _parameter_groups(model, settings.weight_decay)
+        groups = parameter_groups(model, settings.weight_decay)
         optimizer: torch.optim.Optimizer
         if offloads_optimizer(config):
             if not torch.cuda.is_available():
@@ -145,6 +160,7 @@ class Engine:
             # One worker has nothing to reduce; without ZeRO the engine would do it all the same.
             self.engine.enable_backward_allreduce = False
         self.step_count = 0
+        self.is_whole = True
         self._is_training: bool | None = None
         self._first_bad_step = torch.tensor(NEVER, device=self.device)
 
@@ -181,7 +197,9 @@ class Engine:
             # The engine divides by the accumulation steps; the loss is already a global mean.
             loss = self.engine(**next(micro_batches))
             self.engine.backward(loss * self.accumulation_steps)
+            self.is_whole = False
             self.engine.step()
+            self.is_whole = True
             total += loss.detach()
         self.step_count += 1
         now = torch.where(torch.isfinite(total), NEVER, self.step_count)
@@ -376,13 +394,3 @@ def _partition(parameter: Tensor, value: Tensor) -> Tensor:
     start = length * dist.get_rank()
     part = value.flatten()[start : start + length]
     return torch.nn.functional.pad(part, (0, length - part.numel()))
-
-
-def _parameter_groups(model: TaskModel, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters as is usual: no weight decay on biases and layer norms."""
-    decayed = [p for p in model.parameters() if p.ndim >= 2]
-    plain = [p for p in model.parameters() if p.ndim < 2]
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]

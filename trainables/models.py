@@ -17,7 +17,7 @@ from trainables.formats.base import IGNORE, Head, HeadSettings
 from trainables.packing import Packing, unpacked
 from trainables.pretrained import load_encoder, load_language_model, load_tokenizer
 
-__all__ = ["TaskModel", "build_model", "load_encoder", "load_tokenizer"]
+__all__ = ["TaskModel", "build_model", "load_encoder", "load_tokenizer", "parameter_groups"]
 
 #: Kinds of encoders whose batches can be packed, and whether their positions are counted from
 #: after the padding token's id, as fairseq's are, or from 0. Others are padded.
@@ -208,3 +208,13 @@ def build_model(
             heads[name] = FORMATS[form].head(settings)
             formats[name] = form
     return TaskModel(encoder, heads, formats)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split parameters as is usual: no weight decay on biases and layer norms."""
+    decayed = [p for p in model.parameters() if p.ndim >= 2]
+    plain = [p for p in model.parameters() if p.ndim < 2]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]

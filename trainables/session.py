@@ -8,7 +8,6 @@ matters: kill it anywhere, and another continues from the store.
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +17,20 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from spaces.errors import StoreError, TrainingError
-from spaces.plan import StagePlan, TrainSettings, TrialPlan
+from spaces.errors import TrainingError
+from spaces.plan import StagePlan, TrialPlan
 from spaces.reports import StageReport
 from spaces.stages import Mixture
-from trainables import engine as engines
-from trainables.batches import derived_seed, global_batch, micro_batches, mixture_schedule
+from trainables.engine import Engine
 from trainables.evaluation import Score, evaluate, objective
 from trainables.inputs import TaskInputs
-from trainables.models import build_model, load_tokenizer
+from trainables.lost_workers import telling_of_lost_workers
+from trainables.meter import Report
+from trainables.models import load_tokenizer
 from trainables.progress import progress_key
 from trainables.session_config import SessionConfig
 from trainables.store import Kind, StageStore
+from trainables.trainer import Trainer, Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +77,31 @@ class Session:
             load_tokenizer(config.model_path, config.study.model.revision),
             Path(config.cache_dir) if config.cache_dir else None,
         )
-        self._engine: engines.Engine | None = None
+        self._trainer = Trainer(config, self.inputs, self.store, rank, world_size)
         self._engine_is_at: tuple[str, int] | None = None
 
-    def train_stage(self, plan: StagePlan, base: str) -> StageReport:
+    def train_stage(
+        self, plan: StagePlan, base: str, progress: Report | None = None
+    ) -> StageReport:
         """Train a stage from its parent and put it into the store.
 
         Args:
             plan: The stage.
             base: Identity of the base model, the parent of a first stage.
+            progress: Told how far training is, at most once a second; worker 0's alone.
 
         Raises:
             TrainingError: The loss diverged; every worker raises it.
             StoreError: The parent is missing or damaged.
+            WorkerLostError: The other workers did not answer in time.
+            OutOfMemoryError: This worker ran out of memory beside others; trying again helps.
         """
         started = time.monotonic()
+        training = Training(plan.sequence, plan.mixture, plan.settings, plan.parent, base)
         with self._closing_on_error():
-            engine = self._build(plan.mixture, plan.settings, plan.parent, base)
-            self._train(engine, plan.mixture, plan.settings, until=plan.settings.steps)
-            weights = engine.encoder_weights()
+            self._trainer.build(training)
+            steps = plan.settings.steps
+            weights = self._trainer.train(training, until=steps, report=progress).encoder_weights()
         self.close_engine()
         wall_s = time.monotonic() - started
         notes = {
@@ -115,15 +122,22 @@ class Session:
             reused=False,
         )
 
-    def run_rung(self, plan: TrialPlan, rung: int) -> RungResult:
+    def run_rung(self, plan: TrialPlan, rung: int, progress: Report | None = None) -> RungResult:
         """Fine-tune the target up to a rung's budget and evaluate it.
 
         The fine-tuning continues from the rung before, from this process's own engine if it still
         holds it, else from the store. If it diverges, the score is NaN and ``error`` says so: the
         target's result is bad, nothing is broken.
 
+        Args:
+            plan: The trial.
+            rung: Index of the budget.
+            progress: Told how far training is, at most once a second; worker 0's alone.
+
         Raises:
             StoreError: The parent is missing or damaged.
+            WorkerLostError: The other workers did not answer in time.
+            OutOfMemoryError: This worker ran out of memory beside others; trying again helps.
         """
         started = time.monotonic()
         budget = plan.budgets[rung]
@@ -131,11 +145,13 @@ class Session:
         scores: list[Score] = []
         error = ""
         with self._closing_on_error():
-            engine = self._continue(plan, plan.budgets[rung - 1] if rung else 0)
+            training = Training(
+                plan.target, Mixture.of(plan.target), plan.target_settings, plan.parent, plan.base
+            )
+            engine = self._continue(plan, training, plan.budgets[rung - 1] if rung else 0)
             first_step = engine.step_count
             try:
-                mixture = Mixture.of(plan.target)
-                self._train(engine, mixture, plan.target_settings, until=budget)
+                engine = self._trainer.train(training, until=budget, report=progress)
             except TrainingError as diverged:
                 error = str(diverged)
             else:
@@ -168,9 +184,7 @@ class Session:
             dist.barrier()
         return size_bytes
 
-    def _score(
-        self, engine: engines.Engine, plan: TrialPlan, budget: int, *, is_last: bool
-    ) -> list[Score]:
+    def _score(self, engine: Engine, plan: TrialPlan, budget: int, *, is_last: bool) -> list[Score]:
         """Keep a fine-tuning that may go on, and evaluate it."""
         if not is_last:
             notes = {"sequence": plan.sequence, "target": plan.target, "steps": budget}
@@ -195,109 +209,28 @@ class Session:
     def _closing_on_error(self) -> Iterator[None]:
         """Let no half-trained engine outlive the error that stopped it."""
         try:
-            yield
+            with telling_of_lost_workers(self.rank, self.world_size):
+                yield
         except BaseException:
             self.close_engine()
             raise
 
     def close_engine(self) -> None:
         """Give the engine's memory back."""
-        if self._engine is not None:
-            self._engine.destroy()
-            # What is left lives as long as the process, records and features above all. Without
-            # this, each engine's collection would look through all of them again, half a second.
-            gc.freeze()
-        self._engine, self._engine_is_at = None, None
+        self._trainer.close()
+        self._engine_is_at = None
 
-    def _continue(self, plan: TrialPlan, before: int) -> engines.Engine:
+    def _continue(self, plan: TrialPlan, training: Training, before: int) -> Engine:
         """Return an engine that has fine-tuned the target for ``before`` steps."""
-        if self._engine is not None and self._engine_is_at == (plan.target_fingerprint, before):
+        held = self._trainer.engine
+        if held is not None and self._engine_is_at == (plan.target_fingerprint, before):
             self._engine_is_at = None  # until it has arrived at the next budget
-            return self._engine
-        settings = plan.target_settings
-        engine = self._build(Mixture.of(plan.target), settings, plan.parent, plan.base)
+            return held
+        self._engine_is_at = None
+        engine = self._trainer.build(training)
         if before:
             entry = self.store.get("progress", progress_key(plan, before))
             if entry is not None:
                 engine.load_state(self.store.load(entry))
             # Without the state of the rung before, the steps are simply trained again.
         return engine
-
-    def _build(
-        self, mixture: Mixture, settings: TrainSettings, parent: str, base: str
-    ) -> engines.Engine:
-        """Build an engine on a parent checkpoint with fresh heads."""
-        self.close_engine()
-        study = self.config.study
-        weights = None
-        if parent != base:
-            entry = self.store.get("stages", parent)
-            if entry is None:
-                raise StoreError(
-                    f"stage {parent[:12]} is not in the store {self.store.url}. Resume the run; it "
-                    "is trained again when it is needed."
-                )
-            weights = self.store.load(entry)
-        catalogue = self.inputs.catalogue
-        model = build_model(
-            self.config.model_path,
-            {
-                stream.task: (catalogue[stream.task].format, self.inputs.head_size(stream))
-                for stream in mixture.all_streams
-            },
-            dropout=settings.dropout,
-            seed=derived_seed("heads", settings.seed, *mixture.tasks),
-            revision=study.model.revision,
-            weights=weights,
-            options={task: catalogue[task].options for task in mixture.tasks},
-        )
-        self._engine = engines.Engine(
-            model,
-            settings,
-            study.deepspeed,
-            precision=study.training.precision,
-            world_size=self.world_size,
-            micro_batch_size=study.training.micro_batch_size,
-        )
-        return self._engine
-
-    def _train(
-        self, engine: engines.Engine, mixture: Mixture, settings: TrainSettings, *, until: int
-    ) -> None:
-        """Train from the engine's step up to step ``until``.
-
-        Raises:
-            TrainingError: The loss diverged; every worker raises it.
-        """
-        if engine.step_count >= until:
-            return
-        tasks = mixture.tasks
-        features = [self.inputs.train_features(stream) for stream in mixture.all_streams]
-        shares = mixture.shares([len(found) for found in features])
-        schedule = mixture_schedule(shares, settings.seed, settings.steps)
-        taken = [schedule[: engine.step_count].count(i) for i in range(len(tasks))]
-        while engine.step_count < until:
-            step = engine.step_count
-            chosen = schedule[step]
-            name = tasks[chosen]
-            seed = derived_seed("stream", settings.seed, name)
-            indices = global_batch(seed, len(features[chosen]), settings.batch_size, taken[chosen])
-            taken[chosen] += 1
-            # Dropout is seeded anew at every step, so a continued stage needs no saved RNG state.
-            torch.manual_seed(derived_seed("dropout", settings.seed, step, self.rank))
-            engine.train_step(
-                micro_batches(
-                    features[chosen],
-                    indices,
-                    task=name,
-                    form=self.inputs.catalogue[name].format,
-                    tokenizer=self.inputs.tokenizer,
-                    device=engine.device,
-                    rank=self.rank,
-                    world_size=self.world_size,
-                    micro_batch_size=engine.micro_batch_size,
-                    seed=derived_seed("mask", settings.seed, step),
-                    packed=engine.packs,
-                )
-            )
-        engine.check_finite()

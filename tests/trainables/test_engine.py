@@ -168,8 +168,8 @@ def test_offload_without_gpu_is_refused(tiny_model):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_sixty_engines_leave_no_memory_behind(tiny_model):
+@pytest.mark.timeout(900)
+def test_two_hundred_engines_leave_no_memory_behind(tiny_model):
     def resident():
         with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
             return int(file.read().split()[1]) * 4096 / 2**20
@@ -179,9 +179,10 @@ def test_sixty_engines_leave_no_memory_behind(tiny_model):
         stage = Stage(tiny_model, ("token_classification",), tiny.settings(steps=2), section)
         stage.losses()
 
-    for zero_stage in (*ZERO, *ZERO):
+    for zero_stage in ZERO * 5:
         cycle(zero_stage)
     before = resident()
-    for i in range(60):
+    for i in range(200):
         cycle(ZERO[i % 4])
+    # MiB: a quarter of one an engine would be 50.
     assert resident() - before < 30

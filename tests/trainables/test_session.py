@@ -13,6 +13,7 @@ from spaces.planner import Planner
 from spaces.sequences import Sequence, Stage
 from tests.trainables import tiny
 from trainables import session as sessions
+from trainables import trainer as trainers
 from trainables.preparation import prepare
 from trainables.progress import drop_progress, progress_key
 from trainables.session import Session
@@ -107,8 +108,8 @@ def test_a_lost_progress_entry_is_trained_again(make):
 def test_the_engine_is_kept_between_rungs_of_one_trial_alone(make, monkeypatch):
     planner, config = make()
     built = []
-    real = sessions.build_model
-    monkeypatch.setattr(sessions, "build_model", lambda *a, **k: built.append(1) or real(*a, **k))
+    real = trainers.build_model
+    monkeypatch.setattr(trainers, "build_model", lambda *a, **k: built.append(1) or real(*a, **k))
     plan, other = trial(planner), trial(planner, seed=1)
     session = Session(config)
     session.run_rung(plan, 0)

@@ -1,0 +1,21 @@
+"""What a worker's device is and has."""
+
+from __future__ import annotations
+
+import torch
+
+
+def device_precision(precision: str) -> str:
+    """Return the precision that ``auto`` stands for on this worker's device."""
+    if precision != "auto":
+        return precision
+    # Emulated bf16 would be slower than fp32.
+    has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16" if has_bf16 else "fp32"
+
+
+def device_bytes() -> int | None:
+    """Return the memory of this worker's GPU; ``None`` without one."""
+    if not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
