@@ -1,12 +1,12 @@
 """A similarity report for a terminal: matrices, then what they were worth. Plain lines, any width.
 
-A star marks the highest value of a column.
+A star marks the highest value of a column, unless all are equal.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -66,22 +66,22 @@ def _cells(frame: pd.DataFrame, *, starred: bool, width: int) -> Iterator[Text]:
     columns = rows if not starred else list(dict.fromkeys(frame["target"]))
     keys = zip(frame["source"], frame["target"], strict=True)
     value = dict(zip(keys, frame["value"].tolist(), strict=True))
-    best = {
-        target: max(
-            (v for (_, other), v in value.items() if other == target and not math.isnan(v)),
-            default=math.nan,
-        )
-        for target in columns
-    }
+    best = {target: _best(value, target) for target in columns} if starred else {}
 
     def cell(source: str, target: str) -> str:
         found = value.get((source, target), math.nan)
-        star = "*" if starred and len(rows) > 1 and found == best[target] else " "
+        star = "*" if found == best.get(target) else " "
         return "-" + " " if math.isnan(found) else _number(found) + star
 
     yield from _table(
         rows, columns, [[cell(source, target) for target in columns] for source in rows], width
     )
+
+
+def _best(value: Mapping[tuple[str, str], float], column: str) -> float | None:
+    """Return the highest value of a column; ``None`` where all are equal."""
+    found = {v for (_, target), v in value.items() if target == column and not math.isnan(v)}
+    return max(found) if len(found) > 1 else None
 
 
 def _predictive(frame: pd.DataFrame, width: int) -> Iterator[Text]:

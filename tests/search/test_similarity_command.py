@@ -163,6 +163,12 @@ def test_a_matrix_marks_the_best_of_each_column():
     ]
 
 
+def test_equal_values_have_no_best():
+    text = text_of(make_report("s", values(exact=lambda _: 1.0), ABOUT))
+    assert "1.000" in text
+    assert "*" not in text
+
+
 def test_what_is_not_available_is_told():
     report = make_report("s", values(exact=lambda _: math.nan), ABOUT, results())
     text = text_of(report)

@@ -12,6 +12,8 @@ by successive halving uses (Li et al., arXiv:1810.05934).
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from statistics import fmean
 
 import torch.distributed as dist
 
@@ -25,10 +27,31 @@ from trainables.similarity.subjects import Subject
 
 def probing(bench: Bench, source: Subject, target: Subject) -> Outcome:
     """Return the target's score after a few steps from the source-tuned encoder, 0 to 100."""
-    if bench.store is None or not bench.has_stages(source):
-        return bench.missing_stage(source)
-    (checkpoint,) = source.checkpoints
-    return probe(bench, checkpoint, bench.store.url, target)
+    return _mean_over_stages(bench, source, target)
+
+
+def mean_probing(bench: Bench, sequence: Subject, target: Subject) -> Outcome:
+    """Return the mean score of the probes of a sequence's stages, each trained alone.
+
+    What a composed sequence has to be held against: it needs one probe a stage, not one a sequence.
+    """
+    return _mean_over_stages(bench, sequence, target)
+
+
+def _mean_over_stages(bench: Bench, subject: Subject, target: Subject) -> Outcome:
+    store = bench.store
+    if store is None or not bench.has_stages(subject):
+        return bench.missing_stage(subject)
+    found = [
+        bench.once(f"probe of {parent}", target, partial(probe, bench, parent, store.url))
+        for parent in subject.checkpoints
+    ]
+    notes = [outcome.note for outcome in found if outcome.note]
+    if notes:
+        return Outcome.missing(notes[0])
+    return Outcome(
+        fmean(outcome.value for outcome in found), sum(outcome.num_examples for outcome in found)
+    )
 
 
 def probe(bench: Bench, parent: str, store_url: str, target: Subject) -> Outcome:

@@ -13,7 +13,7 @@ from trainables.session import Session
 from trainables.session_config import SessionConfig
 from trainables.similarity import measure_study
 from trainables.similarity.composition import composed_probe
-from trainables.similarity.probing import probing
+from trainables.similarity.probing import mean_probing, probing
 from trainables.similarity.subjects import Subjects
 
 pytestmark = [pytest.mark.usefixtures("one_worker"), *tiny.DEEPSPEED_WARNINGS]
@@ -77,6 +77,16 @@ def test_a_composition_of_two(stored, subjects, mini):
     back = composed_probe(stored, sequence(mini, "mini_completion>mini_entail"), xqa)
     assert there.value == back.value
     missing = composed_probe(stored, sequence(mini, "mini_entail>mini_mlm"), xqa)
+    assert missing.note == "not in the stage store: mini_entail>mini_mlm"
+
+
+def test_the_probes_of_a_sequences_stages_are_averaged(stored, subjects, mini):
+    xqa = subjects["mini_xqa"]
+    alone = [probing(stored, subjects[n], xqa) for n in ("mini_entail", "mini_completion")]
+    both = mean_probing(stored, sequence(mini, "mini_entail>mini_completion"), xqa)
+    assert both.value == pytest.approx((alone[0].value + alone[1].value) / 2)
+    assert both.num_examples == alone[0].num_examples + alone[1].num_examples
+    missing = mean_probing(stored, sequence(mini, "mini_entail>mini_mlm"), xqa)
     assert missing.note == "not in the stage store: mini_entail>mini_mlm"
 
 
