@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 #: Sets the number of processes that tokenise.
 PROCESSES_VARIABLE = "TASKORDER_TOKENISING_PROCESSES"
 #: One process reads and writes for all of them, and keeps no more of them busy.
-MAX_PROCESSES = 16
+MAX_PROCESSES = 8
 #: Chunks under way for each process: one that is encoded, one that waits, one on its way back.
 CHUNKS_IN_FLIGHT = 3
 #: Processes are started once so many seconds of work were not enough: it takes them as long. Until
@@ -43,7 +43,7 @@ PATIENCE_S = 2.0
 
 
 def num_available() -> int:
-    """Return how many processes tokenise by default: this process's cores, at most 16.
+    """Return how many processes tokenise by default: this process's cores, at most 8.
 
     Raises:
         InputError: The environment asks for something that is no number of processes.
@@ -166,9 +166,13 @@ class _Pool:
         # Unigram vocabulary, and a tie between two ways to split a word might end differently.
         self._folder = tempfile.TemporaryDirectory(prefix="taskorder-tokenizer-")
         tokenizer.save_pretrained(self._folder.name)
+        # They are forked from a process that has imported everything and done nothing else: that
+        # is as safe as to start each from nothing, and all but 30 MB of each is shared.
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         self._processes = ProcessPoolExecutor(
             num_processes,
-            mp_context=get_context("spawn"),
+            mp_context=context,
             initializer=_initialise,
             initargs=(self._folder.name, tokenizer_identity(tokenizer)),
         )
@@ -202,12 +206,12 @@ _is_faithful = True
 def _initialise(folder: str, identity: str) -> None:
     """Make this process one that tokenises."""
     global _tokenizer, _is_faithful  # noqa: PLW0603
+    gc.freeze()  # To look at what is shared would be to copy it.
     follow_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     loaded = load_tokenizer(folder)
     _is_faithful = tokenizer_identity(loaded) == identity
     _tokenizer = LeanTokenizer(loaded)
-    # Modules and vocabulary stay: not to look through them at every collection saves a tenth.
     gc.freeze()
 
 
