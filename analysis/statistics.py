@@ -5,6 +5,7 @@ Every number of a report can be traced from here to rows of a table.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pandas as pd
@@ -119,31 +120,34 @@ def cost_summary(run: Run | pd.DataFrame) -> pd.DataFrame:
 
 
 def _rank(scores: pd.DataFrame, confidence: float, pooled: bool) -> list[dict[str, Any]]:
-    by_sequence = {
-        str(name): group.set_index("seed")["score"] for name, group in scores.groupby("sequence")
-    }
+    by_sequence: dict[str, dict[Any, float]] = defaultdict(dict)
+    columns = (scores[name] for name in ("sequence", "seed", "score"))
+    for name, seed, score in zip(*columns, strict=True):
+        by_sequence[str(name)][seed] = score
     noise = pool_noise(scores) if pooled else PooledNoise()
-    about = scores.drop_duplicates("sequence").set_index("sequence")
+    num_stages = dict(zip(scores["sequence"], scores["num_stages"], strict=True))
+    baseline = dict(zip(scores["sequence"], scores["baseline"], strict=True))
     references = {
-        kind: next(iter(about.index[about["baseline"] == kind]), None)
+        kind: next((name for name in by_sequence if baseline[name] == kind), None)
         for kind in (NO_INTERMEDIATE, ALL_AT_ONCE)
     }
     confirming = (scores["phase"] == "confirm").any()
 
     rows: list[dict[str, Any]] = []
     for name, values in by_sequence.items():
-        own = estimate_mean(values, confidence, noise.score if pooled else None)
+        own = estimate_mean(list(values.values()), confidence, noise.score if pooled else None)
         row = {
             "sequence": name,
-            "num_stages": about.at[name, "num_stages"],
-            "baseline": about.at[name, "baseline"],
+            "num_stages": num_stages[name],
+            "baseline": baseline[name],
             "num_seeds": own.num,
             "confirmed": own.num >= 2,
             **_columns("score", own),
         }
         for prefix, kind in (("gain", NO_INTERMEDIATE), ("gain_over_all", ALL_AT_ONCE)):
             reference = references[kind]
-            paired = _paired(values, by_sequence.get(reference) if reference is not None else None)
+            other = {} if reference is None else by_sequence[reference]
+            paired = [values[seed] - other[seed] for seed in values if seed in other]
             gain = estimate_mean(paired, confidence, noise.difference if pooled else None)
             if name == reference:
                 gain = Estimate(mean=0.0, num=gain.num)
@@ -151,10 +155,6 @@ def _rank(scores: pd.DataFrame, confidence: float, pooled: bool) -> list[dict[st
         rows.append(row)
     rows.sort(key=lambda row: (confirming and not row["confirmed"], -row["score"], row["sequence"]))
     return [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)]
-
-
-def _paired(values: pd.Series[Any], reference: pd.Series[Any] | None) -> Any:
-    return [] if reference is None else (values - reference).dropna()
 
 
 def _columns(name: str, estimate: Estimate) -> dict[str, float]:

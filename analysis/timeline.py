@@ -51,8 +51,10 @@ def timeline(source: Run | Runs) -> pd.DataFrame:
     Returns:
         The columns of ``SEGMENTS``, by end. These are records, so there are no intervals.
     """
-    rows = [row for names, run in each_run(source) for row in _segments(run, names)]
-    return tidy(rows, SEGMENTS).sort_values("ended_at", kind="stable", ignore_index=True)
+    parts = [_segments(run).assign(**names) for names, run in each_run(source)]
+    joined = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    order = ["ended_at", *(["run"] if "run" in joined else []), "trial_id", "rung"]
+    return tidy(joined.sort_values(order) if len(joined) else joined, SEGMENTS)
 
 
 def utilisation(source: Run | Runs, *, num_bins: int = 60) -> pd.DataFrame:
@@ -69,7 +71,7 @@ def utilisation(source: Run | Runs, *, num_bins: int = 60) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for names, run in each_run(source):
-        segments = tidy(_segments(run, {}), SEGMENTS)
+        segments = timeline(run)
         if segments.empty:
             continue
         starts = _seconds(segments["started_at"])
@@ -104,75 +106,67 @@ def each_run(source: Run | Runs) -> Iterator[tuple[dict[str, Any], Run]]:
             yield {"run": name}, run
 
 
-def _segments(run: Run, names: dict[str, Any]) -> list[dict[str, Any]]:
-    by_trial: dict[Any, Any] = {
-        number: part.to_dict("records")
-        for number, part in run.rungs.sort_values(["trial_id", "rung"]).groupby("trial_id")
-    }
-    rows: list[dict[str, Any]] = []
-    trials: list[Any] = run.trials.to_dict("records")
-    for trial in trials:
-        reports = by_trial.get(trial["trial_id"], [])
-        if not reports and pd.notna(trial["finished_at"]):
-            reports = [{"rung": -1, "budget_steps": 0, "reported_at": trial["finished_at"]}]
-        reports = [report for report in reports if pd.notna(report["reported_at"])]
-        if not reports:
-            continue
-        steps = _steps(trial["steps_trained"], [report["budget_steps"] for report in reports])
-        seconds = _times(trial, steps, reports)
-        about = {name: trial[name] for name in ("trial_id", "target", "sequence", "phase")}
-        rows += [
-            {
-                **names,
-                **about,
-                "rung": report["rung"],
-                "started_at": report["reported_at"] - pd.Timedelta(seconds=wall_s),
-                "ended_at": report["reported_at"],
-                "steps": num,
-                "wall_s": wall_s,
-            }
-            for report, num, wall_s in zip(reports, steps, seconds, strict=True)
-        ]
-    return rows
+def _segments(run: Run) -> pd.DataFrame:
+    about = ["trial_id", "target", "sequence", "phase", "steps_trained", "wall_s", "started_at"]
+    trials = run.trials[about].rename(columns={"wall_s": "trial_s", "started_at": "began_at"})
+    reports = run.rungs.drop(columns="target").dropna(subset="reported_at")
+    # What ended without a report (it failed) is one segment.
+    silent = run.trials[~run.trials["trial_id"].isin(reports["trial_id"])]
+    silent = silent.dropna(subset="finished_at")
+    ends = pd.DataFrame({"trial_id": silent["trial_id"], "reported_at": silent["finished_at"]})
+    reports = pd.concat([reports, ends.assign(rung=-1, budget_steps=0)], ignore_index=True)
+    joined = reports.merge(trials, on="trial_id").sort_values(["trial_id", "rung"])
+    joined = joined.reset_index(drop=True)
+    if joined.empty:
+        return tidy((), SEGMENTS)
+    trial = pd.factorize(joined["trial_id"])[0]
+    joined["steps"] = _steps(joined, trial)
+    joined["wall_s"] = _times(joined, trial)
+    joined["started_at"] = joined["reported_at"] - pd.to_timedelta(
+        joined["wall_s"].round(6), unit="s"
+    ).astype("timedelta64[us]")
+    return joined.rename(columns={"reported_at": "ended_at"})
 
 
-def _steps(total: int, budgets: list[int]) -> list[int]:
-    """Share a trial's steps out over its reports; they add up to its total."""
-    parts = np.diff([0, *budgets])
-    if total >= parts.sum():
-        parts[0] += total - parts.sum()
-        return [int(part) for part in parts]
-    # Of a fine-tuning that was taken from the store, the last steps are those it trained.
-    shared = np.diff(np.maximum(np.array([0, *budgets]) - (budgets[-1] - total), 0))
-    return [int(part) for part in shared]
+def _steps(reports: pd.DataFrame, trial: Any) -> Any:
+    """Share the trials' steps out over their reports; they add up to a trial's total.
 
-
-def _times(trial: dict[str, Any], steps: list[int], reports: list[dict[str, Any]]) -> list[float]:
-    """Share a trial's time out over its reports: by steps, but none longer than it can have been.
-
-    What one cannot have taken is shared out over the others.
+    Where a trial trained fewer steps than its last budget, its fine-tuning was taken from the
+    store, and the last steps are those it trained.
     """
-    room = [math.inf] * len(reports)
-    before = trial["started_at"]
-    for i, report in enumerate(reports):
-        if pd.notna(before):
-            room[i] = max(0.0, (report["reported_at"] - before).total_seconds())
-        before = report["reported_at"]
-    if all("wall_s" in report for report in reports):
-        known = (float(report["wall_s"]) for report in reports)
-        return [min(seconds, most) for seconds, most in zip(known, room, strict=True)]
-    left = 0.0 if math.isnan(trial["wall_s"]) else float(trial["wall_s"])
-    weights = [float(num) for num in steps] if sum(steps) else [1.0] * len(steps)
-    times = [0.0] * len(steps)
-    unsettled = set(range(len(steps)))
-    while unsettled:
-        total = sum(weights[i] for i in unsettled)
-        shares = {i: left * weights[i] / total if total else 0.0 for i in unsettled}
-        full = [i for i in unsettled if shares[i] >= room[i]]
-        for i in full or unsettled:
-            times[i] = min(shares[i], room[i])
-        left -= sum(times[i] for i in full)
-        unsettled -= set(full or unsettled)
+    budgets = reports["budget_steps"].to_numpy()
+    is_first, is_last = np.diff(trial, prepend=-1) > 0, np.diff(trial, append=-1) != 0
+    spare = reports["steps_trained"].to_numpy() - budgets[is_last][trial]
+    reached = np.maximum(budgets + np.minimum(spare, 0), 0)
+    before = np.where(is_first, 0, np.roll(reached, 1))
+    return reached - before + np.where(is_first, np.maximum(spare, 0), 0)
+
+
+def _times(reports: pd.DataFrame, trial: Any) -> Any:
+    """Share the trials' time out over their reports: by steps, none longer than it can have been.
+
+    What one cannot have taken is shared out over the others of its trial.
+    """
+    is_first = np.diff(trial, prepend=-1) > 0
+    before = reports["reported_at"].shift().where(~is_first, reports["began_at"])
+    room = (reports["reported_at"] - before).dt.total_seconds().clip(lower=0.0)
+    most = room.fillna(math.inf).to_numpy()
+    given = reports.get("wall_s")
+    if given is not None and given.notna().all():
+        return np.minimum(given.to_numpy(dtype=float), most)
+    left = np.nan_to_num(reports["trial_s"].to_numpy(dtype=float)[is_first])
+    weights = reports["steps"].to_numpy(dtype=float)
+    weights = np.where(np.bincount(trial, weights)[trial] > 0, weights, 1.0)
+    times, is_open = np.zeros(len(trial)), np.ones(len(trial), dtype=bool)
+    while is_open.any():
+        totals = np.bincount(trial, weights * is_open)[trial]
+        shares = np.where(totals > 0, left[trial] * weights / np.where(totals > 0, totals, 1), 0.0)
+        is_full = is_open & (shares >= most)
+        # A trial with no such segment is settled as a whole.
+        settled = is_full | (is_open & ~(np.bincount(trial, is_full) > 0)[trial])
+        times = np.where(settled, np.minimum(shares, most), times)
+        left = left - np.bincount(trial, np.where(is_full, times, 0.0))
+        is_open &= ~settled
     return times
 
 
@@ -182,10 +176,9 @@ def _seconds(times: pd.Series[Any]) -> Any:
 
 def _busy_until(edges: Any, starts: Any, ends: Any) -> Any:
     """Return the trial seconds spent up to each point in time."""
-    spent = np.zeros(len(edges))
-    for start, end in zip(starts, ends, strict=True):
-        spent += np.clip(edges - start, 0.0, end - start)
-    return spent
+    return np.array(
+        [np.minimum(np.maximum(edge - starts, 0.0), ends - starts).sum() for edge in edges]
+    )
 
 
 def _slots(run: Run, starts: Any, ends: Any) -> int:
@@ -193,5 +186,6 @@ def _slots(run: Run, starts: Any, ends: Any) -> int:
     if isinstance(asked, int):
         return asked
     # Ends go before starts of the same moment: a slot is free by then.
-    changes = sorted([*((time, 1) for time in starts), *((time, -1) for time in ends)])
-    return max(1, int(np.cumsum([change for _, change in changes]).max()))
+    times = np.concatenate([starts, ends])
+    changes = np.repeat([1, -1], len(starts))
+    return max(1, int(np.cumsum(changes[np.lexsort((changes, times))]).max()))
