@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from analysis.observations import Source
 
-#: The statistic that decides, in words, whether a measure beats the mean-gain baseline.
-DECISIVE = "ndcg"
+#: The statistics by which a measure has to beat the mean-gain baseline, and their names in words.
+DECISIVE = {"ndcg": "NDCG", "spearman": "rank correlation"}
 #: Files of ``--out``.
 VALUES, PREDICTIVE, ADVANTAGE = "similarity", "predictiveness", "advantage"
 
@@ -62,21 +62,13 @@ class SimilarityReport:
         """
         if not self.has_results:
             return []
+        level = self.predictive[self.predictive["target"] == "all"]
+        levels = level.set_index(["kind", "measure", "statistic"])["value"].to_dict()
         is_measured = self.advantage["measure"].isin(set(self.values["measure"]))
-        rows = self.advantage[(self.advantage["statistic"] == DECISIVE) & is_measured]
-        found = self.predictive[
-            (self.predictive["statistic"] == DECISIVE) & (self.predictive["target"] == "all")
-        ].set_index(["kind", "measure"])["value"]
+        compared = self.advantage[is_measured & self.advantage["statistic"].isin(list(DECISIVE))]
         return [
-            (
-                str(row["kind"]),
-                _sentence(
-                    row,
-                    found[row["kind"], row["measure"]],
-                    found[row["kind"], row["baseline"]],
-                ),
-            )
-            for row in rows.to_dict("records")
+            (str(kind), _sentence(str(measure), part.to_dict("records"), levels))
+            for (kind, measure), part in compared.groupby(["kind", "measure"], sort=False)
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -228,19 +220,34 @@ def write_report(report: SimilarityReport, folder: Path) -> list[Path]:
     return written
 
 
-def _sentence(row: Mapping[Any, Any], value: float, baseline: float) -> str:
-    measure, num = row["measure"], row["num_targets"]
-    if math.isnan(row["advantage"]):
-        return f"{measure}: cannot be held against the mean gain on other targets here."
-    low, high = row["advantage_low"], row["advantage_high"]
-    interval = "" if math.isnan(low) else f", 95% interval {low:+.2f} to {high:+.2f}"
-    figures = f"NDCG {value:.2f} against {baseline:.2f}{interval}, {num} targets"
-    if row["verdict"] == "better":
-        return f"{measure} beats the mean gain on other targets ({figures})."
-    if row["advantage"] > 0:
-        return f"{measure} is ahead of the mean gain on other targets, undecided ({figures})."
-    worse = "is worse than" if row["verdict"] == "worse" else "does not beat"
-    return f"{measure} {worse} the mean gain on other targets ({figures})."
+def _sentence(measure: str, rows: Sequence[Mapping[Any, Any]], levels: Mapping[Any, float]) -> str:
+    """Say whether a measure beats a baseline by every decisive statistic, or by which it does not.
+
+    Args:
+        measure: Its name.
+        rows: Its rows of ``advantage``, one a statistic.
+        levels: What measures come to, by kind, measure and statistic.
+    """
+    figures, lost = [], []
+    for row in rows:
+        kind, baseline, statistic = row["kind"], row["baseline"], row["statistic"]
+        own, other = levels[kind, measure, statistic], levels[kind, baseline, statistic]
+        low, high = row["advantage_low"], row["advantage_high"]
+        interval = "" if math.isnan(low) else f" (difference {low:+.2f} to {high:+.2f})"
+        figures.append(f"{DECISIVE[statistic]} {own:.2f} against {other:.2f}{interval}")
+        if not row["advantage"] > 0:  # NaN is no advantage.
+            lost.append(DECISIVE[statistic])
+    by_which = f", by {', '.join(lost)}" if len(lost) < len(rows) else ""
+    if lost:
+        found, doubt = "does not beat", by_which
+    elif all(row["verdict"] == "better" for row in rows):
+        found, doubt = "beats", ""
+    else:
+        found, doubt = "is ahead of", ", undecided"
+    return (
+        f"{measure} {found} the mean gain on other targets{doubt}: {', '.join(figures)}; "
+        f"{max(row['num_targets'] for row in rows)} targets, 95% intervals."
+    )
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

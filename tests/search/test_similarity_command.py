@@ -99,12 +99,14 @@ def test_a_measure_that_does_not_beat_the_mean_gain_is_told_in_words():
     # above the worst of 7, 3, 0 on t1 and so on, and discounts 1, 1 / log2 3, 1 / 2.
     exact, reverse = [sentence for _, sentence in report.verdicts()]
     assert exact == (
-        "exact beats the mean gain on other targets (NDCG 1.00 against 0.66, 95% interval +0.32 to "
-        "+0.37, 3 targets)."
+        "exact beats the mean gain on other targets: rank correlation 1.00 against -0.91 "
+        "(difference +1.72 to +2.10), NDCG 1.00 against 0.66 (difference +0.32 to +0.37); "
+        "3 targets, 95% intervals."
     )
     assert reverse == (
-        "reverse does not beat the mean gain on other targets (NDCG 0.63 against 0.66, 95% "
-        "interval -0.11 to +0.05, 3 targets)."
+        "reverse does not beat the mean gain on other targets: rank correlation -1.00 against "
+        "-0.91 (difference -0.28 to +0.10), NDCG 0.63 against 0.66 (difference -0.11 to +0.05); "
+        "3 targets, 95% intervals."
     )
     ideal, discounts = 7 + 3 / math.log2(3), (1 + 1 / math.log2(3)) / 2
     by_hand = (3 * discounts + 7 / 2) / ideal
@@ -112,6 +114,16 @@ def test_a_measure_that_does_not_beat_the_mean_gain_is_told_in_words():
         "measure == 'mean gain on other targets' and target == 't1' and statistic == 'ndcg'"
     )["value"]
     assert found == pytest.approx(by_hand)
+
+
+def test_a_measure_has_to_beat_it_by_both_statistics():
+    constant = make_report("s", values(same=lambda _: 1.0), ABOUT, results())
+    ((_, sentence),) = constant.verdicts()
+    # Equal values have no rank correlation, and the NDCG of chance.
+    assert sentence.startswith(
+        "same does not beat the mean gain on other targets, by rank correlation: rank correlation "
+        "nan against -0.91, NDCG 0.82 against 0.66"
+    )
 
 
 def test_sequences_are_held_against_the_gains_of_sequences():
