@@ -10,9 +10,10 @@ calls the same fast tokenizer, in as many processes. Time runs from opening the 
 features can be read, the start of processes included, imports not. A tenth of the pairs is done
 first, so that memory can be compared between the sizes.
 
-Memory is the highest proportional set size (PSS) of the process and its descendants together,
-sampled four times a second: pages that several of them share count once. CPU seconds are those of
-all of them; other work on the machine disturbs them less than the clock.
+Memory is the highest proportional set size (PSS) of the process and its descendants together:
+pages that several of them share count once. CPU seconds are those of all of them, imports included;
+other work on the machine disturbs them less than the clock. Both are read from /proc, four times a
+second.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ NUM_WORDS, VOCAB_SIZE, TOKENIZER_SENTENCES = 40_000, 16_000, 40_000
 MEDIAN_WORDS, SPREAD, LONGEST = (18, 9), 0.5, 150
 BLOCK = 20_000
 SAMPLE_S = 0.25
+#: Examples whose tokens are counted, to see that both sides have the same.
+SEEN = 1000
 
 
 def words(rng: np.random.Generator) -> list[str]:
@@ -121,8 +124,8 @@ def ours(root: Path, tokenizer_dir: Path, num_processes: int) -> dict[str, float
         started = time.perf_counter()
         features()
         again_s = time.perf_counter() - started
-        tokens = sum(len(found[i].rows[0]) for i in range(1000)) / 1000
-        return {"seconds": made_s, "again": again_s, "count": len(found), "tokens": tokens}
+        lengths = [len(found[i].rows[0]) for i in range(min(SEEN, len(found)))]
+        return _figures(made_s, again_s, len(found), lengths)
 
 
 def theirs(root: Path, tokenizer_dir: Path, num_processes: int) -> dict[str, float]:
@@ -158,8 +161,13 @@ def theirs(root: Path, tokenizer_dir: Path, num_processes: int) -> dict[str, flo
         started = time.perf_counter()
         features()
         again_s = time.perf_counter() - started
-        tokens = sum(len(row) for row in found[:1000]["input_ids"]) / 1000
-        return {"seconds": made_s, "again": again_s, "count": len(found), "tokens": tokens}
+        lengths = [len(row) for row in found[:SEEN]["input_ids"]]
+        return _figures(made_s, again_s, len(found), lengths)
+
+
+def _figures(made_s: float, again_s: float, count: int, lengths: list[int]) -> dict[str, float]:
+    tokens = sum(lengths) / len(lengths)
+    return {"seconds": made_s, "again": again_s, "count": count, "tokens": tokens}
 
 
 SIDES = {"taskorder": ours, "datasets": theirs}
@@ -174,49 +182,70 @@ def descendants(pid: int) -> list[int]:
 
 
 def proportional_set_size(pid: int) -> int:
-    """Return the bytes of a process and its descendants, shared pages counted once."""
-    total = 0
-    for one in descendants(pid):
-        for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
+    """Return a process's memory in bytes, its part alone of pages that several share."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process alone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Watcher(threading.Thread):
+    """Samples a process and its descendants until it is told to stop.
+
+    Args:
+        pid: The process.
+
+    Attributes:
+        peak: Bytes they had together, at most.
+        cpu: CPU seconds by process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        super().__init__()
+        self._pid = pid
+        self._done = threading.Event()
+        self.peak = 0
+        self.cpu: dict[int, float] = {}
+
+    def run(self) -> None:
+        """Sample."""
+        while not self._done.wait(SAMPLE_S):
+            try:
+                together = descendants(self._pid)
+                self.peak = max(self.peak, sum(proportional_set_size(pid) for pid in together))
+                self.cpu |= {pid: cpu_seconds(pid) for pid in together}
+            except OSError:
+                continue  # One of them has just ended.
+
+    def stop(self) -> None:
+        """Stop."""
+        self._done.set()
+        self.join()
 
 
 def measure(side: str, root: Path, tokenizer_dir: Path, num_processes: int) -> dict[str, float]:
     """Run one side in a process of its own, and watch it."""
     command = [sys.executable, __file__, "--side", side, "--processes", str(num_processes)]
-    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
-    peak = 0
-    done = threading.Event()
-
     with subprocess.Popen(
         [*command, "--root", str(root), "--tokenizer", str(tokenizer_dir)],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"},
     ) as process:
-
-        def watch() -> None:
-            nonlocal peak
-            while not done.wait(SAMPLE_S):
-                try:
-                    peak = max(peak, proportional_set_size(process.pid))
-                except (OSError, ValueError):
-                    continue  # One of them has just ended.
-
-        watcher = threading.Thread(target=watch)
+        watcher = Watcher(process.pid)
         watcher.start()
-        assert process.stdout is not None
-        output = process.stdout.read()
-        done.set()
-        watcher.join()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        output, _ = process.communicate()
+        watcher.stop()
     if process.returncode:
         raise SystemExit(f"{side} failed")
     result: dict[str, float] = json.loads(output.splitlines()[-1])
-    return {**result, "cpu": usage.ru_utime + usage.ru_stime, "peak": peak}
+    return {**result, "cpu": sum(watcher.cpu.values()), "peak": watcher.peak}
 
 
 def compare(count: int, vocabulary: list[str], tokenizer_dir: Path, num_processes: int) -> None:

@@ -296,22 +296,35 @@ def test_the_default_folder(monkeypatch, tmp_path):
 
 
 #: Makes a set, noting that it does. Started by a line on its input, so that several begin at once.
+#: It may die on the way: after a chunk, with all written, just before or after the renaming.
 RACER = """
 import os, sys
 from pathlib import Path
 from tests.trainables.test_feature_cache import KEY, number, writes
 from trainables.arrow_features import ArrowFeatures
 from trainables.feature_cache import FeatureCache
+from trainables.feature_files import pack
 
 folder, fate = Path(sys.argv[1]), sys.argv[2]
+rename = Path.replace
 
 def make(writer):
     with (folder / "made").open("a") as file:
         file.write("x")
-    if fate == "dies":
+    if fate == "begun":
+        writer.write(pack([number(1)] * 9000, 9000, 0))
         os._exit(9)
     writes([number(i) for i in range(2000)])(writer)
+    if fate == "written":
+        os._exit(9)
 
+def replace(self, target):
+    if fate == "renamed":
+        rename(self, target)
+    os._exit(9)
+
+if fate in ("closed", "renamed"):
+    Path.replace = replace
 print("ready", flush=True)
 sys.stdin.readline()
 found = ArrowFeatures([FeatureCache(folder).find_or_make(KEY, make)])
@@ -337,20 +350,24 @@ def test_of_processes_that_race_one_makes_the_set(tmp_path):
     for process in racers:
         process.stdin.write("go\n")
         process.stdin.flush()
-    results = [process.communicate(timeout=60)[0] for process in racers]
+    results = [process.communicate(timeout=200)[0] for process in racers]
     assert results == [f"{sum(range(2000))}\n"] * 3
     assert (tmp_path / "made").read_text() == "x"
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_leaves_is_removed(tmp_path):
-    process = racer(tmp_path, "dies")
-    process.communicate("go\n", timeout=60)
+@pytest.mark.parametrize("fate", ["begun", "written", "closed", "renamed"])
+def test_wherever_a_process_is_killed_the_next_one_goes_on(fate, tmp_path):
+    process = racer(tmp_path, fate)
+    process.communicate("go\n", timeout=200)
     assert process.returncode == 9
-    assert list((tmp_path / KEY).glob("*.unfinished"))
-    file = FeatureCache(tmp_path).find_or_make(KEY, writes([number(3)]))
-    assert ArrowFeatures([file])[0].label == 3
+    is_there = fate == "renamed"
+    assert len(list((tmp_path / KEY).glob("*.unfinished"))) == (0 if is_there else 1)
+    made = writes([number(i) for i in range(2000)])
+    file = FeatureCache(tmp_path).find_or_make(KEY, never if is_there else made)
+    assert len(ArrowFeatures([file])) == 2000
     assert not list((tmp_path / KEY).glob("*.unfinished"))
+    assert not list((tmp_path / KEY).glob("*.damaged"))
 
 
 def test_rows_are_views_of_the_file(tmp_path):
