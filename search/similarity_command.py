@@ -75,7 +75,10 @@ class SimilarityReport:
         """Return everything as JSON-able data; what is not available is null."""
         return {
             "study": self.study,
-            "measures": {name: dict(facts) for name, facts in self.about.items()},
+            "measures": {
+                name: dict(self.about.get(name, {}))
+                for name in dict.fromkeys(self.values["measure"])
+            },
             "values": _records(self.values),
             "predictiveness": _records(self.predictive),
             "advantage": _records(self.advantage),

@@ -10,7 +10,11 @@ from tests.trainables import tiny
 from tests.trainables.similarity.conftest import FEW
 from trainables.similarity import MEASURES, measure_study, values_frame
 
-pytestmark = [pytest.mark.usefixtures("one_worker"), *tiny.DEEPSPEED_WARNINGS]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("one_worker"),
+    *tiny.DEEPSPEED_WARNINGS,
+]
 
 NOTES = {
     "mini_tatoeba has no labelled training examples of its own",
