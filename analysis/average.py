@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from spaces.tables import HYPERPARAMETER_PREFIX
@@ -22,18 +24,27 @@ def average_trials(trials: pd.DataFrame) -> pd.DataFrame:
         over targets, as XTREME averages its tasks; the steps and times are sums; what differs
         between the targets otherwise is that of the first.
     """
-    if "run" in trials and trials["run"].nunique() > 1:
-        return pd.concat([average_trials(part) for _, part in trials.groupby("run")])
+    runs = ["run"] if "run" in trials else []
     complete = trials[(trials["state"] == "complete") & trials["score"].notna()]
-    keys = ["sequence", "seed", *hyperparameter_columns(trials)]
-    num_targets = trials["target"].nunique()
-    rows = []
-    for _, group in complete.groupby(keys, dropna=False, sort=True):
-        by_target = group.groupby("target")["score"].mean()
-        if len(by_target) == num_targets:
-            sums = group[["steps_trained", "steps_reused", "wall_s"]].sum()
-            rows.append({**group.iloc[0], **sums, "target": AVERAGE, "score": by_target.mean()})
-    return pd.DataFrame(rows, columns=trials.columns).astype(trials.dtypes)
+    keys = [*runs, "sequence", "seed", *hyperparameter_columns(trials)]
+    groups = complete.groupby(keys, dropna=False, sort=True)
+    needed: Any = trials["target"].nunique()
+    if runs:
+        needed = complete["run"].map(trials.groupby("run")["target"].nunique())
+    found: pd.DataFrame = complete[groups["target"].transform("nunique") == needed]
+    if found.empty:
+        return found
+    number = found.groupby(keys, dropna=False, sort=True).ngroup()
+    by_target = found.groupby([number, found["target"]])["score"].mean()
+    firsts = ~number.duplicated()
+    averaged: pd.DataFrame = found[firsts].set_axis(number[firsts].to_numpy())
+    sums = found.groupby(number)[["steps_trained", "steps_reused", "wall_s"]].sum()
+    averaged = averaged.assign(
+        **{str(name): sums[name] for name in sums},
+        target=AVERAGE,
+        score=by_target.groupby(level=0).mean(),
+    )
+    return averaged.sort_index().reset_index(drop=True).astype(trials.dtypes)
 
 
 def hyperparameter_columns(trials: pd.DataFrame) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from fsspec.utils import get_protocol
 
 from analysis.columns import DTYPES, empty_frame, typed_frame
 from analysis.export import Format, export_frames
@@ -189,7 +188,7 @@ def load_run(
         for problem in found.problems:
             if problem.kind in ("missing", "damaged"):
                 raise RunDirectoryError(str(problem))
-    is_local = get_protocol(location) in ("file", "local")
+    is_local = "://" not in location or location.startswith("file://")
     return Run(
         Path(location.removeprefix("file://") if is_local else location.partition("://")[2]),
         found.study,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import fsspec
 import pandas as pd
 import pyarrow as pa
 import yaml
+from fsspec.implementations.local import LocalFileSystem
 from pyarrow import parquet
 
 from analysis.columns import empty_frame, repaired_frame, typed_frame
@@ -97,10 +99,16 @@ class _Files:
 
     def __init__(self, location: str, options: Mapping[str, Any]) -> None:
         self.location = location
+        # A folder may be called anything, `a::b` too, which fsspec would take for a chain.
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(location, **options)
+            found: tuple[Any, str] = (
+                fsspec.core.url_to_fs(location, **options)
+                if "://" in location
+                else (LocalFileSystem(), str(Path(location).absolute()))
+            )
         except (ImportError, ValueError) as error:
             raise RunDirectoryError(f"{location}: {error}. Or copy the run to a folder.") from None
+        self._fs, self._root = found
         self.remedy = f"`taskorder resume {location}` writes the tables again."
         self._fs.invalidate_cache()
         if not any(self.exists(name) for name in ("study.yaml", *map(_file, TABLES))):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from analysis import load_run
@@ -31,6 +32,23 @@ def test_a_sequence_counts_once_it_is_complete_for_every_target_alike():
     assert means["steps_trained"].tolist() == [200, 200]
     assert (means.dtypes == trials.dtypes).all()
     assert average_trials(frame("trials", [])).empty
+
+
+def test_several_trials_of_a_target_count_once():
+    rows = [*ROWS, {"sequence": "", "target": "spans", "seed": 0, "score": 40.0, "trial_id": 99}]
+    means = average_trials(frame("trials", rows)).set_index("sequence")
+    assert means.loc["", "score"] == (50 + (20 + 40) / 2) / 2
+    assert means.loc["", "steps_trained"] == 300
+
+
+def test_runs_are_averaged_apart():
+    trials = frame("trials", ROWS)
+    both = pd.concat([trials.assign(run="x"), trials[trials["target"] == "tags"].assign(run="y")])
+    found = average_trials(both)
+    assert found.groupby("run")["score"].apply(list).to_dict() == {
+        "x": [35, 45],
+        "y": [50, 60, 90, 80],
+    }
 
 
 def test_nothing_complete_yet(tmp_path):

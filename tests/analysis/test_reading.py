@@ -232,6 +232,13 @@ def test_a_run_behind_a_url(tmp_path):
         load_run(url)
 
 
+def test_a_folder_may_be_called_anything(tmp_path, monkeypatch):
+    folder = write_run(tmp_path / "a::b [1]*", trials=ROWS)
+    assert len(load_run(folder).trials) == 2
+    monkeypatch.chdir(tmp_path)
+    assert len(load_run("a::b [1]*").trials) == 2
+
+
 def test_an_address_that_nothing_can_read_is_refused():
     with pytest.raises(RunDirectoryError, match="nosuch"):
         load_run("nosuch://bucket/run")
