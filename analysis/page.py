@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +136,23 @@ def write_page(run: Run, path: str | os.PathLike[str]) -> Path:
             f"{file} cannot be written: {error.strerror}. Give another folder with --out."
         ) from error
     return file
+
+
+def all_pictures(run: Run) -> Iterator[tuple[str, Picture]]:
+    """Yield the pictures of a run that have something to show, each with a name for its file.
+
+    Args:
+        run: The run.
+    """
+    targets = list(dict.fromkeys(leaderboard(run)["target"]))
+    parts = [("", _overall(run)), *((target, _of_target(run, target)) for target in targets)]
+    for target, pictures in parts:
+        for draw in pictures:
+            picture = draw()
+            if not picture.data.empty:
+                # A target's name may hold what a file's name may not.
+                owner = re.sub(r"[^\w.-]+", "_", target)
+                yield f"{picture.name}-{owner}" if owner else picture.name, picture
 
 
 def _split(sections: Iterable[Section], start: str) -> tuple[list[Section], list[Section]]:

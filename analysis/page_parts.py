@@ -96,7 +96,6 @@ def comparisons_of(run: Run) -> Table | None:
     rows = tuple(
         (
             clean(row["target"]),
-            spell(row["sequence"]),
             f"{_QUESTIONS[row['question']]} ({spell(row['reference'])})"
             if row["question"] in ("second", "single")
             else _QUESTIONS[row["question"]],
@@ -108,12 +107,12 @@ def comparisons_of(run: Run) -> Table | None:
         )
         for row in found.to_dict("records")
     )
-    header = ("target", "best", "against", "verdict", "difference", "95% interval", "p", "seeds")
+    header = ("target", "against", "the best is", "difference", "95% interval", "p", "seeds")
     note = (
         "Intervals and p-values are simultaneous: they allow for the best having been picked among "
         "all that ran on two seeds or more."
     )
-    return Table(header, rows, num_left=4, note=note)
+    return Table(header, rows, num_left=3, note=note)
 
 
 def _interval(low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""Render the findings of a run: for a terminal, and as Markdown with tables as CSV."""
+"""Render the findings of a run: for a terminal, and as files (page, Markdown, LaTeX, CSV)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from analysis.findings import Section, Table, findings
+from analysis.comparisons import compare_best
+from analysis.findings import TOP, Section, Table, findings
 from analysis.frames import Run
 from analysis.languages import language_scores
+from analysis.order_effects import precedence_effects
+from analysis.page import all_pictures, write_page
+from analysis.plots.picture import INTERACTIVE, STATIC
 from analysis.statistics import cost_summary, leaderboard
-from analysis.wording import escape_markdown
+from analysis.transfer import transfer_matrix
+from analysis.wording import clean, escape_markdown
+from analysis.writers import to_latex
 from spaces.errors import InputError
 from spaces.tables import TABLES
+
+_CAPTIONS = {
+    "leaderboard": "the best sequences and the references.",
+    "comparisons": "the best sequence against others, all comparisons accounted for.",
+    "transfer": "the gain of each intermediate task alone.",
+    "order": "what it is worth to have the first stage before the second.",
+}
 
 
 def render_text(run: Run) -> Group:
@@ -58,21 +71,62 @@ def render_markdown(run: Run) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def write_report(run: Run, out: Path) -> list[Path]:
-    """Write the report and its tables into a folder.
+def render_latex(run: Run) -> str:
+    r"""Render the tables of a run that a paper needs as LaTeX.
+
+    Returns:
+        A file to ``\input``, for ``\usepackage{booktabs}`` and T1 fonts: per target the best
+        sequences with the references, what the best is compared with, each task alone, and the
+        order of two stages; with intervals.
+    """
+    board = leaderboard(run)
+    tables = {
+        "leaderboard": (
+            board[(board["rank"] <= TOP) | (board["baseline"] != "")],
+            ["rank", "sequence", "num_seeds", "score", "score_low", "score_high", "gain"]
+            + ["gain_low", "gain_high"],
+        ),
+        "comparisons": (
+            compare_best(run),
+            ["question", "reference", "difference", "difference_low", "difference_high"]
+            + ["p_adjusted", "verdict"],
+        ),
+        "transfer": (transfer_matrix(run), ["task", "gain", "gain_low", "gain_high", "p_holm"]),
+        "order": (
+            precedence_effects(run),
+            ["first", "second", "effect", "effect_low", "effect_high", "p_holm"],
+        ),
+    }
+    parts = ["% Needs booktabs and T1 fonts. Intervals are 95%.\n"]
+    for name, (frame, columns) in tables.items():
+        for number, (target, rows) in enumerate(frame.groupby("target", sort=False), start=1):
+            caption = f"{clean(target)}: {_CAPTIONS[name]}"
+            label = f"tab:{name}-{number}"
+            parts.append(to_latex(rows, columns=columns, caption=caption, label=label))
+    return "\n".join(parts)
+
+
+def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
+    """Write the report, its tables and perhaps its pictures into a folder.
 
     Args:
         run: The run.
         out: The folder; made if need be, files of the same names in it are replaced.
+        pictures: ``pdf``, ``svg``, ``png`` or ``html`` to write every picture to a file of its
+            own; empty for none.
 
     Returns:
-        The files: ``report.md``; ``leaderboard.csv``, ``languages.csv`` and ``cost.csv`` (see
+        The files: ``report.html``, one page that opens offline; ``report.md``; ``report.tex``, its
+        tables alone; ``leaderboard.csv``, ``languages.csv`` and ``cost.csv`` (see
         ``analysis.statistics`` and ``analysis.languages``); ``trials.csv``, ``scores.csv``,
         ``stages.csv`` and ``rungs.csv`` (see ``spaces.tables``).
 
     Raises:
-        InputError: ``out`` is a file.
+        InputError: ``out`` is a file, or there are no such pictures.
     """
+    if pictures and f".{pictures}" not in STATIC + INTERACTIVE:
+        known = ", ".join(ending[1:] for ending in STATIC + INTERACTIVE)
+        raise InputError(f"--pictures {pictures}: is none of {known}.")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file. Give a folder for the report.")
     out.mkdir(parents=True, exist_ok=True)
@@ -90,7 +144,11 @@ def write_report(run: Run, out: Path) -> list[Path]:
     }
     report = out / "report.md"
     report.write_text(render_markdown(run), encoding="utf-8")
-    written = [report]
+    tables = out / "report.tex"
+    tables.write_text(render_latex(run), encoding="utf-8")
+    written = [write_page(run, out / "report.html"), report, tables]
+    if pictures:
+        written += [picture.save(out / f"{name}.{pictures}") for name, picture in all_pictures(run)]
     for name, frame in frames.items():
         path = out / f"{name}.csv"
         frame.to_csv(path, index=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -46,6 +47,35 @@ def status(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
         RunDirectoryError: As ``load_run``.
     """
     return describe(load_run(run_dir, strict=True))
+
+
+def watch(
+    run_dir: str | os.PathLike[str],
+    show: Callable[[dict[str, Any]], None],
+    *,
+    every_s: float = 5.0,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Look at a run again and again until it has ended.
+
+    Args:
+        run_dir: The run directory.
+        show: Called with what ``status`` returns, at first and whenever it has changed.
+        every_s: Seconds between two looks.
+        wait: Waits that long.
+
+    Raises:
+        RunDirectoryError: As ``load_run``.
+    """
+    before = None
+    while True:
+        found = status(run_dir)
+        if found != before:
+            show(found)
+        if found["finished"]:
+            return
+        before = found
+        wait(every_s)
 
 
 def describe(run: Run) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def _add_scale(figure: Figure, picture: Picture) -> None:
     bar = figure.colorbar(colors, cax=place, orientation="horizontal")
     bar.set_ticks([])
     for x, side, text in (
-        (-0.03, "right", f"{scale.label}  {scale.low:+.1f}"),
+        (-0.03, "right", f"{scale.label}: {scale.low:+.1f}"),
         (1.03, "left", f"{scale.high:+.1f}"),
     ):
         place.text(

@@ -192,7 +192,7 @@ def _scale(place: _Place) -> Iterator[str]:
     )
     yield f'<linearGradient id="{name}">{stops}</linearGradient>'
     yield f'<rect x="{_n(left)}" y="4" width="{_n(width)}" height="9" fill="url(#{name})"/>'
-    yield _text(left - 6, 13, f"{scale.label}  {scale.low:+.1f}", "end", "muted")
+    yield _text(left - 6, 13, f"{scale.label}: {scale.low:+.1f}", "end", "muted")
     yield _text(left + width + 6, 13, f"{scale.high:+.1f}", "start", "muted")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -176,23 +177,25 @@ def _points(nodes: pd.DataFrame, rows: dict[str, int], scale: Scale) -> list[Poi
         chosen = nodes[(nodes["state"] == "failed") == (shape == "diamond")].to_dict("records")
         if not chosen:
             continue
-        marks.append(
-            Points(
-                x=[float(row["num_stages"]) for row in chosen],
-                y=[float(rows[row["sequence"]]) for row in chosen],
-                color=[_color(row, scale) for row in chosen],
-                # The area grows with the count.
-                radius=[
-                    2.5
-                    if row["state"] == "passed"
-                    else 4.0 + 6.0 * math.sqrt(row["times_reused"] / most)
-                    for row in chosen
-                ],
-                hollow=[row["state"] not in ("complete", "passed") for row in chosen],
-                hints=[_hint(row) for row in chosen],
-                shape="circle" if shape == "circle" else "diamond",
-            )
+        mark = Points(
+            x=[float(row["num_stages"]) for row in chosen],
+            y=[float(rows[row["sequence"]]) for row in chosen],
+            color=[_color(row, scale) for row in chosen],
+            # The area grows with the count.
+            radius=[
+                2.5
+                if row["state"] == "passed"
+                else 4.0 + 6.0 * math.sqrt(row["times_reused"] / most)
+                for row in chosen
+            ],
+            hollow=[row["state"] not in ("complete", "passed") for row in chosen],
+            hints=[_hint(row) for row in chosen],
+            shape="circle" if shape == "circle" else "diamond",
         )
+        # A grey rim: the darkest and the lightest colour would be lost on some background.
+        rim = [radius + 1.5 for radius in mark.radius]
+        grey, filled = ["line"] * len(rim), [False] * len(rim)
+        marks += [replace(mark, color=grey, radius=rim, hollow=filled, hints=()), mark]
     return marks
 
 
