@@ -35,6 +35,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.search_goal import Goal  # noqa: E402
 from benchmarks.search_methods import METHODS, NO_SIMILARITY, steps_of_ours  # noqa: E402
 from benchmarks.search_peers import PEERS, is_installed, steps_of_peer  # noqa: E402
+from spaces.errors import InputError  # noqa: E402
 from trainables.tabular import read_table  # noqa: E402
 
 ALL = (*METHODS, *(name for name in PEERS if is_installed(name)))
@@ -114,8 +115,11 @@ def main() -> None:
     if arguments.methods is None:
         is_idle = arguments.similarity is None
         arguments.methods = [name for name in ALL if not (is_idle and name == NO_SIMILARITY)]
-    table = read_table(arguments.table)
-    goal = Goal.of(table, arguments.objective, arguments.observe, arguments.similarity)
+    try:
+        table = read_table(arguments.table)
+        goal = Goal.of(table, arguments.objective, arguments.observe, arguments.similarity)
+    except InputError as error:
+        parser.error(str(error))
     oracle = goal.oracle_steps()
     max_steps = round(arguments.max_ratio * oracle)
     jobs = [

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from search.competition import AVERAGE
+from spaces.errors import InputError
 from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR, Sequence
 from spaces.study import Study, parse_study
 from trainables.tabular import RecordedTable
@@ -62,7 +63,18 @@ class Goal:
                 search seed s; ``mean``: it sees the means over seeds, so that the noise of seeds is
                 out of the comparison.
             similarity: Table of similarities.
+
+        Raises:
+            InputError: Budgets on which ASHA with three rungs and factor 3 cannot be run.
         """
+        for target in table.targets:
+            recorded = table.budgets(target)
+            wanted = {max(1, math.ceil(recorded[-1] / ETA**k)) for k in range(NUM_RUNGS)}
+            if len(wanted) < NUM_RUNGS or not wanted <= set(recorded):
+                raise InputError(
+                    f"{table.origin}: target {target!r} has budgets {list(recorded)}; the searches "
+                    f"need {sorted(wanted)}, {NUM_RUNGS} of them. Record those."
+                )
         names = [text for text in table.sequences if TASK_SEPARATOR not in text]
         truth = {
             target: {text: table.mean_score(text, target) for text in names}
@@ -87,6 +99,11 @@ class Goal:
     def targets_of(self, entity: str) -> tuple[str, ...]:
         """Return the targets that an entity's score is the mean over."""
         return self.table.targets if entity == AVERAGE else (entity,)
+
+    def budgets(self, target: str) -> tuple[int, ...]:
+        """Return a target's budgets at the rungs, rising."""
+        full = self.table.budgets(target)[-1]
+        return tuple(max(1, math.ceil(full / ETA**k)) for k in reversed(range(NUM_RUNGS)))
 
     def regret(self, entity: str, sequence: str) -> float:
         """Return how far a sequence's true value is below the best's, in points.
@@ -136,7 +153,7 @@ class Goal:
         """Return what a search sees of a sequence at a recorded seed, at a rung."""
         targets = self.targets_of(entity)
         scores = [
-            self.table.score(sequence, target, seed, self.table.budgets(target)[rung])
+            self.table.score(sequence, target, seed, self.budgets(target)[rung])
             for target in targets
         ]
         return math.fsum(scores) / len(scores)

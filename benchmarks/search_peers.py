@@ -230,7 +230,7 @@ def run_trial(goal: Goal, entity: str, peer: Peer, seed: int) -> tuple[str, floa
     sequence = decode_sequence(peer.ask())
     recorded = goal.table.seeds[seed % len(goal.table.seeds)]
     steps = sum(goal.table.steps(str(prefix)) for prefix in sequence.prefixes())
-    budgets = [goal.table.budgets(target) for target in goal.targets_of(entity)]
+    budgets = [goal.budgets(target) for target in goal.targets_of(entity)]
     for rung in range(NUM_RUNGS):
         steps += sum(at[rung] - (at[rung - 1] if rung else 0) for at in budgets)
         score = goal.observed(str(sequence), entity, recorded, rung)

@@ -102,6 +102,17 @@ def test_how_often_one_observation_of_each_is_enough():
     assert Goal.of(noisy, "per_target", observe="mean").ceiling() == 1
 
 
+def test_budgets_that_do_not_fit_the_rungs_are_told_and_others_left_alone():
+    scores = {("", "xnli", 0, budget): 50.0 for budget in (2, 9)}
+    with pytest.raises(
+        InputError, match=r"'xnli' has budgets \[2, 9\]; the searches need \[1, 3, 9"
+    ):
+        Goal.of(RecordedTable("odd", scores, {"": 0}), "average")
+    more = {("mnli", "xnli", 0, budget): float(budget) for budget in (1, 2, 3, 9)}
+    goal = Goal.of(RecordedTable("more", more, {"mnli": 10}), "average")
+    assert [goal.observed("mnli", "average", 0, rung) for rung in range(3)] == [1, 3, 9]
+
+
 def test_seeds_are_averaged_row_by_row():
     noisy = table(seeds=2, noise=4)
     averaged = average_seeds(noisy)
@@ -139,7 +150,7 @@ def test_a_search_that_spends_its_steps_has_not_found_it():
 
 def test_our_own_steps_by_hand():
     # One task and one target: mnli is the best. It is asked first, or nothing is before it.
-    scores = {(text, "xnli", 0, 9): 50.0 + len(text) for text in ("", "mnli")}
+    scores = {(text, "xnli", 0, at): 50.0 + len(text) for text in ("", "mnli") for at in (1, 3, 9)}
     goal = Goal.of(RecordedTable("tiny", scores, {"": 0, "mnli": 10}), "average")
     method = Method("", {"sampler": "random", "asha": None})
     assert {steps_of_ours(goal, method, seed, 99) for seed in range(8)} == {10 + 9, 9 + 10 + 9}
