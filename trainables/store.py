@@ -70,7 +70,8 @@ class StageStore:
 
     Args:
         url: Folder or fsspec URL (``/shared/stages``, ``s3://bucket/stages``).
-        run: Identity of the run this process works for; empty if it works for none.
+        run: Identity of the run whose driver this process is; empty in every other process. A run
+            has one driver at a time, so an earlier one is taken for dead.
         labels: What a cluster knows this process by (``{"ray_node": ...}``), for ``ask``.
         ask: What a cluster knows of another owner: alive, dead, or ``None``; see ``Liveness``.
 
@@ -190,7 +191,7 @@ class StageStore:
     def drop(self, kind: Kind, key: str) -> None:
         """Remove an entry, metadata first; nothing happens if there is none.
 
-        Nothing happens either if this process works for a run and another run protects the entry.
+        Nothing happens either if this process drives a run and another run protects the entry.
         """
         if self.me.run and (kind, key) in pinned_by_others(self.files, self.me, self.is_alive):
             return

@@ -140,6 +140,12 @@ def tombstone_name(kind: str, key: str) -> str:
     return f"{EVICTED}/{kind}/{key}.json"
 
 
+def key_of_tombstone(name: str) -> str | None:
+    """Return the key that a tombstone's name, without its folder, speaks of; ``None`` if none."""
+    key = name.removesuffix(".json")
+    return key if name.endswith(".json") and _KEY.fullmatch(key) else None
+
+
 def new_data_name(sha256: str) -> str:
     """Return a name for data, no other writer's: no file is ever written over."""
     return f"data-{sha256[:16]}-{uuid.uuid4().hex[:8]}.safetensors"

@@ -18,6 +18,7 @@ from trainables.storage.entries import (
     Evicted,
     decode,
     decode_tombstone,
+    key_of_tombstone,
     meta_name,
     number,
     read_object,
@@ -57,7 +58,7 @@ class Stocktaker:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._known: dict[str, Entry] = {}
+        self._known: dict[Found, Entry] = {}
 
     def size_bytes(self) -> int:
         """Return what the store takes: entries, what is nobody's, what was set aside."""
@@ -101,25 +102,28 @@ class Stocktaker:
         """Return the complete entries; what is damaged is set aside by whoever looks for it."""
         keys = {name: key for name in found if (key := _key_of(name)) is not None}
         known = {
-            name: entry
+            found[name]: entry
             for name in keys
-            if (entry := self._known.get(name)) is not None and entry.data_name in found
+            if (entry := self._known.get(found[name])) is not None and entry.data_name in found
         }
-        for name, payload in self._files.read_many(n for n in keys if n not in known).items():
+        for name, payload in self._files.read_many(
+            n for n in keys if found[n] not in known
+        ).items():
             try:
                 entry = decode(*keys[name], payload, self._files.where(name))
             except (DamagedError, StoreError):
                 continue  # damaged, or a later version's
             if entry.data_name in found:
-                known[name] = replace(entry, size_bytes=found[entry.data_name].size_bytes)
+                known[found[name]] = replace(entry, size_bytes=found[entry.data_name].size_bytes)
         self._known = known
-        return list(known.values())
+        return sorted(known.values(), key=lambda entry: (entry.kind, entry.key))
 
     def _tombstones(self) -> list[Evicted]:
         names: dict[str, EntryKey] = {}
         for kind in KINDS:
             for name in self._files.names(f"{EVICTED}/{kind}"):
-                names[f"{EVICTED}/{kind}/{name}"] = kind, name.removesuffix(".json")
+                if (key := key_of_tombstone(name)) is not None:
+                    names[f"{EVICTED}/{kind}/{name}"] = kind, key
         read = self._files.read_many(names)
         decoded = (decode_tombstone(*names[name], payload) for name, payload in read.items())
         return [evicted for evicted in decoded if evicted is not None]

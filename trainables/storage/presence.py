@@ -233,7 +233,7 @@ def _bury(files: Files, owner: Owner, how: str) -> None:
     content = {"owner": owner.to_json(), "how": how}
     files.write(_dead_name(owner), json.dumps(content, indent=1).encode())
     folder = f"{RUNS}/{owner.session}"
-    for name in (PINS, ALIVE):
+    for name in files.names(folder):
         files.remove(f"{folder}/{name}")
     files.prune(folder)
 
