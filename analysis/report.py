@@ -83,18 +83,16 @@ def render_latex(run: Run) -> str:
     tables = {
         "leaderboard": (
             board[(board["rank"] <= TOP) | (board["baseline"] != "")],
-            ["rank", "sequence", "num_seeds", "score", "score_low", "score_high", "gain"]
-            + ["gain_low", "gain_high"],
+            ("rank", "sequence", "num_seeds", *_interval("score"), *_interval("gain")),
         ),
         "comparisons": (
             compare_best(run),
-            ["question", "reference", "difference", "difference_low", "difference_high"]
-            + ["p_adjusted", "verdict"],
+            ("question", "reference", *_interval("difference"), "p_adjusted", "verdict"),
         ),
-        "transfer": (transfer_matrix(run), ["task", "gain", "gain_low", "gain_high", "p_holm"]),
+        "transfer": (transfer_matrix(run), ("task", *_interval("gain"), "p_holm")),
         "order": (
             precedence_effects(run),
-            ["first", "second", "effect", "effect_low", "effect_high", "p_holm"],
+            ("first", "second", *_interval("effect"), "p_holm"),
         ),
     }
     parts = ["% Needs booktabs and T1 fonts. Intervals are 95%.\n"]
@@ -154,6 +152,11 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
         frame.to_csv(path, index=False)
         written.append(path)
     return written
+
+
+def _interval(name: str) -> tuple[str, str, str]:
+    """Return a column's name with those of its interval's ends: they become one cell."""
+    return name, f"{name}_low", f"{name}_high"
 
 
 def _rich_section(section: Section) -> list[RenderableType]:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
-from analysis.status import render_status, status
+from analysis.status import render_status, status, watch
 from spaces.errors import RunDirectoryError
 from tests.analysis.runs import START, STUDY, write_run
 
@@ -78,3 +79,21 @@ def test_a_run_that_has_just_begun(tmp_path):
 def test_no_run(tmp_path):
     with pytest.raises(RunDirectoryError):
         status(tmp_path / "nowhere")
+
+
+def test_watching_shows_each_change_and_ends_with_the_run(tmp_path):
+    folder = write_run(tmp_path / "run", trials=[{"state": "running", "finished_at": None}])
+    phases = ("baseline", "search", "confirm")
+    rows = [{"score": 1 + i, "phase": phase} for i, phase in enumerate(phases)]
+    shown, waits = [], []
+
+    def wait(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            shutil.rmtree(folder)
+            write_run(folder, trials=rows)
+
+    watch(folder, shown.append, every_s=7, wait=wait)
+    assert waits == [7, 7]
+    assert [found["finished"] for found in shown] == [False, True]
+    assert shown[-1] == status(folder)
