@@ -1,14 +1,14 @@
 """Pairs of sentences tokenised a second, and the memory it takes, beside ``datasets.map``.
 
-    python benchmarks/tokenising.py [--pairs N] [--processes N]
+    python benchmarks/tokenising.py [--pairs N] [--processes N] [--repeats N]
 
 A training set in MultiNLI's JSON Lines, with lengths like MultiNLI's, is made from a vocabulary of
 invented words, and a Unigram tokenizer from its first sentences. Then each side turns the file into
-features on disk, in a process of its own, one after the other: taskorder reads it with the task's
-own reader into its cache, and ``datasets`` with ``load_dataset("json")`` and a batched ``map`` that
-calls the same fast tokenizer, in as many processes. Time runs from opening the file until the
-features can be read, the start of processes included, imports not. A tenth of the pairs is done
-first, so that memory can be compared between the sizes.
+features on disk, in a process of its own: taskorder reads it with the task's own reader into its
+cache, and ``datasets`` with ``load_dataset("json")`` and a batched ``map`` that calls the same fast
+tokenizer, in as many processes. The sides take turns, and medians over the repeats are compared.
+Time runs from opening the file until the features can be read, the start of processes included,
+imports not. A tenth of the pairs is done first, so that memory can be compared between the sizes.
 
 Memory is the highest proportional set size (PSS) of the process and its descendants together:
 pages that several of them share count once. CPU seconds are those of all of them, imports included;
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -248,13 +249,21 @@ def measure(side: str, root: Path, tokenizer_dir: Path, num_processes: int) -> d
     return {**result, "cpu": sum(watcher.cpu.values()), "peak": watcher.peak}
 
 
-def compare(count: int, vocabulary: list[str], tokenizer_dir: Path, num_processes: int) -> None:
+def compare(count: int, vocabulary: list[str], tokenizer_dir: Path, options: Any) -> None:
     """Print what each side takes for a set of ``count`` pairs."""
+    runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write(root / FILE, vocabulary, count)
         size_mb = (root / FILE).stat().st_size / 1e6
-        found = {side: measure(side, root, tokenizer_dir, num_processes) for side in SIDES}
+        for turn in range(options.repeats):
+            # Whoever is first has the file read for the first time.
+            for side in sorted(SIDES, reverse=turn % 2 == 0):
+                runs[side].append(measure(side, root, tokenizer_dir, options.processes))
+    found = {
+        side: {key: statistics.median(run[key] for run in many) for key in many[0]}
+        for side, many in runs.items()
+    }
     mine, other = found["taskorder"], found["datasets"]
     assert mine["count"] == other["count"] == count
     assert mine["tokens"] == other["tokens"]
@@ -277,6 +286,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--tokenizer", type=Path, help=argparse.SUPPRESS)
@@ -290,7 +300,7 @@ def main() -> None:
         make_tokenizer(Path(folder), vocabulary)
         print(f"{arguments.processes} processes, a vocabulary of {VOCAB_SIZE:,} subwords")
         for count in (arguments.pairs // 10, arguments.pairs):
-            compare(count, vocabulary, Path(folder), arguments.processes)
+            compare(count, vocabulary, Path(folder), arguments)
 
 
 if __name__ == "__main__":
