@@ -64,7 +64,7 @@ def trie(run: Run, target: str | None = None, *, max_nodes: int = 150) -> Pictur
     marks: tuple[Mark, ...] = (
         Lines(paths[False], "line", 1.2),
         Lines(paths[True], BEST, 3.0, name="best sequence" if best else ""),
-        *_points(kept, rows, scale),
+        *_points(kept, rows, scale, row_height),
         _labels(kept, rows, best, row_height, column),
         *_hidden(kept, rows),
     )
@@ -169,8 +169,12 @@ def _paths(
     return paths
 
 
-def _points(nodes: pd.DataFrame, rows: dict[str, int], scale: Scale) -> list[Points]:
+def _points(
+    nodes: pd.DataFrame, rows: dict[str, int], scale: Scale, row_height: float
+) -> list[Points]:
     """Return the nodes: one mark for each shape."""
+    # Where rows are close together, nodes are smaller, so that they do not cover each other.
+    small, large = min(4.0, row_height * 0.4), min(10.0, row_height * 0.75)
     most = max(int(nodes["times_reused"].max()), 1)
     marks = []
     for shape in ("circle", "diamond"):
@@ -183,9 +187,9 @@ def _points(nodes: pd.DataFrame, rows: dict[str, int], scale: Scale) -> list[Poi
             color=[_color(row, scale) for row in chosen],
             # The area grows with the count.
             radius=[
-                2.5
+                small * 0.6
                 if row["state"] == "passed"
-                else 4.0 + 6.0 * math.sqrt(row["times_reused"] / most)
+                else small + (large - small) * math.sqrt(row["times_reused"] / most)
                 for row in chosen
             ],
             hollow=[row["state"] not in ("complete", "passed") for row in chosen],
@@ -193,7 +197,7 @@ def _points(nodes: pd.DataFrame, rows: dict[str, int], scale: Scale) -> list[Poi
             shape="circle" if shape == "circle" else "diamond",
         )
         # A grey rim: the darkest and the lightest colour would be lost on some background.
-        rim = [radius + 1.5 for radius in mark.radius]
+        rim = [radius + 1.2 for radius in mark.radius]
         grey, filled = ["line"] * len(rim), [False] * len(rim)
         marks += [replace(mark, color=grey, radius=rim, hollow=filled, hints=()), mark]
     return marks
@@ -228,7 +232,7 @@ def _labels(
         color=["ink"] * len(shown),
         anchor="start",
         dx=12.0,
-        dy=min(row_height * 0.32, 8.0),
+        dy=8.0,
         bold=[name in way for name in shown["sequence"]],
     )
 

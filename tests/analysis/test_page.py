@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from analysis import load_run
 from analysis.comparisons import compare_best
@@ -19,6 +20,7 @@ from analysis.page_parts import comparisons_of, study_of, trials_of
 from analysis.report import render_latex, write_report
 from analysis.statistics import leaderboard
 from analysis.wording import number
+from search.cli import app
 from spaces.errors import InputError
 from tests.analysis.landscapes import sequences
 from tests.analysis.runs import START, STUDY, write_run
@@ -31,7 +33,7 @@ EMPTY_ELEMENTS = {"meta", "link", "br", "img", "input"}
 def make_run(folder, num_trials, targets=("tags", "spans"), extra=()):
     """Write a run whose trials go round the targets, with rungs, scores by language and stages."""
     names = sequences(("a_task", "b_task", "c_task", "d_task", "e_task", NASTY[:9]), 3)
-    rows, scores = [], []
+    rows, scores, rungs = [], [], []
     for i in range(num_trials):
         target, j = targets[i % len(targets)], i // len(targets)
         name, seed = names[j % len(names)], j // len(names)
@@ -44,6 +46,14 @@ def make_run(folder, num_trials, targets=("tags", "spans"), extra=()):
             | {"started_at": START + timedelta(seconds=2 * i)}
             | {"finished_at": START + timedelta(seconds=2 * i + 7)}
         )
+        rungs += [
+            {"trial_id": i, "target": target, "rung": rung, "budget_steps": 10 * 3**rung}
+            | {"score": rows[-1]["score"] - 5 * (2 - rung)}
+            | {"decision": ("stop" if pruned else "complete") if rung == last else "promote"}
+            | {"reported_at": START + timedelta(seconds=2 * i + 2 * rung + 3)}
+            for last in (rows[-1]["rung"],)
+            for rung in range(last + 1)
+        ]
         scores += [
             {"trial_id": i, "target": target, "language": language, "value": 40.0 + j % 9}
             for language in ("de", "fi", NASTY)
@@ -60,7 +70,8 @@ def make_run(folder, num_trials, targets=("tags", "spans"), extra=()):
         "resolved": {"versions": {"torch": "2.5"}},
     }
     trials = [*rows, *extra]
-    return load_run(write_run(folder, study, trials=trials, scores=scores, stages=stages))
+    tables = {"trials": trials, "scores": scores, "stages": stages, "rungs": rungs}
+    return load_run(write_run(folder, study, **tables))
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +204,33 @@ def test_the_folder_has_page_markdown_latex_and_pictures(tmp_path):
 def test_a_run_of_1000_trials_is_a_page_below_5_mb(tmp_path):
     run = make_run(tmp_path / "run", 1000, targets=("one", "two", "three", "four"))
     assert len(render_page(run).encode()) < 5_000_000
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_the_command_writes_the_page_into_the_run_directory_or_elsewhere(tmp_path):
+    folder = make_run(tmp_path / "run", 30, targets=("tags",)).path
+    done = command("report", folder)
+    assert done.exit_code == 0
+    assert f"wrote {folder / 'report.html'}" in done.output.replace("\n", "")
+    Reader((folder / "report.html").read_text(encoding="utf-8"))
+    (folder / "report.html").unlink()
+    assert command("report", folder, "--out", tmp_path / "out").exit_code == 0
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not (folder / "report.html").exists()
+    refused = command("report", folder, "--pictures", "pdf")
+    assert isinstance(refused.exception, InputError)
+    assert "--out" in str(refused.exception)
+
+
+def test_watching_a_run_that_has_ended_shows_it_once(tmp_path):
+    rows = [{"score": 1, "phase": phase} for phase in ("baseline", "search", "confirm")]
+    folder = write_run(tmp_path / "run", trials=rows)
+    done = command("status", folder, "--watch", "--json")
+    assert [json.loads(line)["finished"] for line in done.output.splitlines()] == [True]
+    assert "finished" in command("status", folder, "--watch").output
 
 
 MEASURE = """
