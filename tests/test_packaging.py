@@ -16,7 +16,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("spaces", "trainables", "search", "analysis")
-DATA = ("spaces/catalogue/**/*.yaml", "spaces/studies/*.yaml", "trainables/mini/model/*")
+DATA = (
+    "spaces/*.yaml",
+    "spaces/catalogue/**/*.yaml",
+    "spaces/studies/*.yaml",
+    "trainables/mini/model/*",
+    "analysis/templates/*",
+)
 
 pytestmark = pytest.mark.slow
 
