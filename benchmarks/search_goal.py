@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import yaml
 
 from search.competition import AVERAGE
@@ -61,7 +62,7 @@ class Goal:
             objective: ``average`` or ``per_target``.
             observe: ``seed``: a search sees the scores of one recorded seed, number s mod n for
                 search seed s; ``mean``: it sees the means over seeds, so that the noise of seeds is
-                out of the comparison.
+                out of the comparison; ``drawn``: as ``mean``, until ``seen_by`` adds noise.
             similarity: Table of similarities.
 
         Raises:
@@ -88,13 +89,17 @@ class Goal:
             }
         tasks = tuple(text for text in names if text and STAGE_SEPARATOR not in text)
         length = max(text.count(STAGE_SEPARATOR) + 1 for text in names if text)
-        seen = average_seeds(table) if observe == "mean" else table
+        seen = table if observe == "seed" else average_seeds(table)
         return cls(seen, tasks, length, objective, truth, similarity)
 
     @property
     def entities(self) -> tuple[str, ...]:
         """What has an incumbent of its own."""
         return tuple(self.truth)
+
+    def seen_by(self, table: RecordedTable, seed: int, noise: float) -> Goal:
+        """Return the same goal on a table of the search's own, with its noise drawn anew."""
+        return replace(self, table=redraw_noise(table, seed, noise))
 
     def targets_of(self, entity: str) -> tuple[str, ...]:
         """Return the targets that an entity's score is the mean over."""
@@ -184,6 +189,46 @@ class Goal:
             },
         }
         return parse_study(yaml.safe_dump(content, sort_keys=False), "benchmark")
+
+
+def redraw_noise(table: RecordedTable, seed: int, noise: float = 1.0) -> RecordedTable:
+    """Return a table with one seed, 0, on which the noise between seeds is drawn anew.
+
+    A score is the mean over the recorded seeds plus the deviation of a seed from its mean, taken
+    from a random sequence of the same target, with a random sign: at all budgets the same one, so
+    that noise stays from budget to budget as it does on record.
+
+    Args:
+        table: At least two seeds.
+        seed: Seeds the draw.
+        noise: Factor; 1 for the noise of one recorded seed.
+
+    Raises:
+        InputError: One seed tells nothing of noise.
+    """
+    count = len(table.seeds)
+    if count < 2:
+        raise InputError(f"{table.origin}: one seed tells nothing of noise. Record a second one.")
+    rng = np.random.default_rng([seed, 2])
+    scores = {}
+    for target in table.targets:
+        budgets = table.budgets(target)
+        recorded = np.array(
+            [
+                [[table.score(text, target, s, b) for b in budgets] for s in table.seeds]
+                for text in table.sequences
+            ]
+        )
+        means = recorded.mean(axis=1)
+        # Deviations from a mean of n are smaller than those from the truth.
+        deviations = (recorded - means[:, None]) * math.sqrt(count / (count - 1))
+        pool = deviations.reshape(-1, len(budgets))
+        drawn = pool[rng.integers(len(pool), size=len(means))]
+        signs = rng.choice([-1.0, 1.0], size=(len(means), 1))
+        values = np.clip(means + noise * signs * drawn, 0, 100)
+        for text, row in zip(table.sequences, values.tolist(), strict=True):
+            scores |= {(text, target, 0, b): v for b, v in zip(budgets, row, strict=True)}
+    return RecordedTable(f"{table.origin}, noise redrawn", scores, table.stage_steps)
 
 
 def average_seeds(table: RecordedTable) -> RecordedTable:

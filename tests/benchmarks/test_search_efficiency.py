@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.random_landscape import TASKS, Landscape
-from benchmarks.search_goal import Goal, average_seeds
+from benchmarks.search_goal import Goal, average_seeds, redraw_noise
 from benchmarks.search_methods import METHODS, Method, steps_of_ours, useless_similarity
 from benchmarks.search_peers import (
     ETA,
@@ -119,6 +119,28 @@ def test_seeds_are_averaged_row_by_row():
     assert averaged.seeds == (0,)
     assert averaged.score("mnli", "xnli", 0, 1) == table().score("mnli", "xnli", 0, 1)
     assert averaged.steps("mnli>qqp") == 20
+
+
+def test_noise_is_drawn_anew_as_large_as_on_record():
+    drawn = Landscape(seeds=2, seed_sd=0.7, carry=0.5).draw()
+    columns = (drawn[name].tolist() for name in ("sequence", "target", "seed", "budget_steps"))
+    scores = dict(zip(zip(*columns, strict=True), drawn["score"].tolist(), strict=True))
+    costs = dict(zip(drawn["sequence"], drawn["stage_steps"].tolist(), strict=True))
+    recorded = RecordedTable("drawn", scores, costs)
+    means = average_seeds(recorded)
+    worlds = [redraw_noise(recorded, seed) for seed in (0, 1)]
+    assert worlds[0] == redraw_noise(recorded, 0) != worlds[1]
+    noise = {key: worlds[0].scores[key] - mean for key, mean in means.scores.items()}
+    full = np.array([value for key, value in noise.items() if key[3] == 60])
+    low = np.array([value for key, value in noise.items() if key[3] == 20])
+    assert abs(full.mean()) < 0.05
+    assert full.std() == pytest.approx(0.7, rel=0.06)
+    # Half of its variance stays from budget to budget.
+    assert np.corrcoef(full, low)[0, 1] == pytest.approx(0.5, abs=0.06)
+    still = redraw_noise(recorded, 0, noise=0.0)
+    assert still.scores == pytest.approx(dict(means.scores))
+    with pytest.raises(InputError, match="one seed tells nothing of noise"):
+        redraw_noise(means, 0)
 
 
 def test_a_peers_steps_by_hand():
