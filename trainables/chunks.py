@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from spaces.errors import DataError, InputError
 from spaces.tasks import Task
 from trainables.feature_files import EncodedChunk, pack
 from trainables.formats import FORMATS
 from trainables.formats.base import Encoding, Tokenizer
-from trainables.records import Record
+from trainables.records import (
+    ChoiceRecord,
+    ClassificationRecord,
+    QuestionRecord,
+    Record,
+    RetrievalRecord,
+    TaggingRecord,
+    TextRecord,
+)
 
-#: Records that are encoded and sent together.
-CHUNK_RECORDS = 256
+#: Records that are encoded and sent together, and the characters that make a chunk full before: an
+#: encoded paragraph takes a hundred times its length.
+CHUNK_RECORDS = 1024
+CHUNK_CHARACTERS = 1 << 18
 #: Formats whose sets are one chunk: a query may have its candidates anywhere in the set.
 WHOLE_SETS = frozenset({"retrieval"})
 
@@ -49,12 +58,34 @@ class Chunk:
 
 def chunks_of(records: Iterable[Record], task: Task) -> Iterator[Chunk]:
     """Yield the records of a task's training set in chunks, reading no further than the last."""
-    rest = iter(records)
-    start = 0
-    size = None if task.format in WHOLE_SETS else CHUNK_RECORDS
-    while found := list(islice(rest, size)):
+    if task.format in WHOLE_SETS:
+        yield Chunk(0, list(records))
+        return
+    start, size = 0, 0
+    found: list[Record] = []
+    for record in records:
+        found.append(record)
+        size += _num_characters(record)
+        if len(found) == CHUNK_RECORDS or size >= CHUNK_CHARACTERS:
+            yield Chunk(start, found)
+            start, size, found = start + len(found), 0, []
+    if found:
         yield Chunk(start, found)
-        start += len(found)
+
+
+def _num_characters(record: Record) -> int:
+    match record:
+        case ClassificationRecord():
+            return len(record.text) + len(record.text_pair or "")
+        case TaggingRecord():
+            return sum(map(len, record.tokens))
+        case QuestionRecord():
+            return len(record.question) + len(record.context)
+        case ChoiceRecord():
+            # The context is encoded with each choice.
+            return len(record.context) * len(record.choices) + sum(map(len, record.choices))
+        case RetrievalRecord() | TextRecord():
+            return len(record.text)
 
 
 def encode_chunk(tokenizer: Tokenizer, job: Job, chunk: Chunk) -> EncodedChunk:

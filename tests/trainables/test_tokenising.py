@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from tokenizers import normalizers
 
 from spaces.errors import DataError, InputError
 from tests.trainables import tiny
-from trainables.chunks import CHUNK_RECORDS, Job
+from trainables.chunks import CHUNK_CHARACTERS, CHUNK_RECORDS, Job, chunks_of
 from trainables.lean_tokenizer import tokenizer_identity
 from trainables.pretrained import load_tokenizer
 from trainables.records import ClassificationRecord, QuestionRecord, RetrievalRecord
@@ -73,7 +73,7 @@ def test_the_number_of_processes_changes_nothing(form, two_processes):
 
 @pytest.mark.slow
 def test_a_set_may_be_begun_alone_and_finished_by_others():
-    records = tiny.records("sequence_classification", 20 * CHUNK_RECORDS)
+    records = tiny.records("sequence_classification", 9 * CHUNK_RECORDS)
     with alone() as tokenising:
         expected = list(tokenising.encode(records, job()))
     with Tokenising(tiny.tokenizer(), num_processes=2, patience_s=0) as tokenising:
@@ -81,6 +81,17 @@ def test_a_set_may_be_begun_alone_and_finished_by_others():
         found = [next(chunks)]
         tokenising.start()
         assert [*found, *chunks] == expected
+
+
+def test_long_texts_fill_a_chunk_sooner():
+    contexts = [tiny.sentence(i, 2000) for i in range(100)]
+    records = [QuestionRecord(str(i), "who", text, ()) for i, text in enumerate(contexts)]
+    chunks = list(chunks_of(records, tiny.task("question_answering")))
+    assert [record for chunk in chunks for record in chunk.records] == records
+    sizes = [sum(len(r.context) + 3 for r in chunk.records) for chunk in chunks]
+    assert len(sizes) > 2
+    assert all(CHUNK_CHARACTERS <= size < CHUNK_CHARACTERS + 20_000 for size in sizes[:-1])
+    assert [chunk.start for chunk in chunks[:2]] == [0, len(chunks[0].records)]
 
 
 def test_a_query_finds_its_candidate_at_the_other_end_of_the_set():
@@ -166,8 +177,7 @@ def test_settings_that_do_not_allow_it_are_no_fault_of_the_data(two_processes):
         assert not isinstance(raised.value, DataError)
 
 
-@dataclass(frozen=True)
-class Deadly:
+class Deadly(str):
     """Text that ends the process that receives it."""
 
     def __reduce__(self):
@@ -177,7 +187,7 @@ class Deadly:
 @pytest.mark.slow
 def test_a_process_that_dies_is_told_and_the_next_set_goes_on():
     records = tiny.records("sequence_classification", 2 * CHUNK_RECORDS)
-    deadly = [*records, ClassificationRecord("bad", Deadly(), None, None)]
+    deadly = [*records, ClassificationRecord("bad", Deadly("text"), None, None)]
     message = (
         rf"train.tsv: a process died that tokenised records \d+ to {len(deadly)}: killed, out of "
         "memory, or because of one of them. Set TASKORDER_TOKENISING_PROCESSES=1"
@@ -250,7 +260,7 @@ ENDLESS = """
 import itertools
 import multiprocessing
 from tests.trainables import tiny
-from trainables.chunks import CHUNK_RECORDS, Job
+from trainables.chunks import CHUNK_CHARACTERS, CHUNK_RECORDS, Job, chunks_of
 from trainables.lean_tokenizer import tokenizer_identity
 from tests.trainables.test_tokenising import job, several
 
