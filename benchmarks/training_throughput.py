@@ -56,7 +56,7 @@ PEERS = {
     "HF Trainer": trainer,
     "DeepSpeed": bare_deepspeed,
 }
-REAL_TASKS = ("mnli", "udpos", "squad1")
+REAL_TASKS = ("mnli", "ud_upos", "squad1")
 MINI_TASKS = ("mini_entail", "mini_supertag", "mini_qa", "mini_completion")
 
 

@@ -1,4 +1,4 @@
-"""The DeepSpeed engine: the only module that imports deepspeed.
+"""The DeepSpeed engine: the only module that imports deepspeed, ``deepspeed_leaks`` apart.
 
 ``Engine`` wraps one ``TaskModel`` for one stage. Its whole state (weights, AdamW moments, step)
 goes in and out as named full tensors, so a stage can be continued under another ZeRO stage or
@@ -23,6 +23,8 @@ from spaces.errors import InputError, TrainingError
 from spaces.plan import TrainSettings
 from spaces.study import DeepSpeedSection
 from trainables.deepspeed_config import deepspeed_config, offloads_optimizer
+from trainables.deepspeed_leaks import let_go
+from trainables.lost_workers import share_timeout
 from trainables.models import TaskModel, parameter_groups
 
 if not torch.cuda.is_available():
@@ -66,8 +68,7 @@ def init_process(
         world_size: Number of workers.
         address: Host name or address of worker 0.
         port: Free port there.
-        timeout_s: How long a worker waits for the others in the middle of its work before it gives
-            up. On a GPU the process ends then, as torch's default is.
+        timeout_s: How long a worker waits for the others; on a GPU its process ends then.
     """
     os.environ.update(
         RANK=str(rank),
@@ -156,6 +157,8 @@ class Engine:
         self.engine, *_ = deepspeed.initialize(
             model=model, optimizer=optimizer, config=config, dist_init_required=False
         )
+        if world_size > 1:
+            share_timeout(self.device)
         if world_size == 1 and self._is_plain:
             # One worker has nothing to reduce; without ZeRO the engine would do it all the same.
             self.engine.enable_backward_allreduce = False
@@ -281,6 +284,7 @@ class Engine:
 
     def destroy(self) -> None:
         """Give the engine's memory back; the process group stays."""
+        let_go(self.module)
         self.engine.destroy()
         del self.engine
         gc.collect()

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import torch
+import torch.distributed as dist
+from torch.distributed import distributed_c10d
+
 #: What torch's process groups say when a worker is gone (gloo, NCCL).
 LOST_WORKER_SIGNS = (
     "Timed out waiting",
@@ -14,6 +18,20 @@ LOST_WORKER_SIGNS = (
     "NCCL communicator was aborted",
     "Watchdog caught collective operation timeout",
 )
+
+
+def share_timeout(device: torch.device) -> None:
+    """Give every process group the time-out of the first; DeepSpeed's own have torch's default.
+
+    Args:
+        device: Where this worker trains.
+    """
+    groups = list(distributed_c10d._world.pg_map)
+    # Torch has no public way to read a group's time-out or to set it later.
+    timeout = dist.group.WORLD._get_backend(device).options._timeout  # type: ignore[union-attr]
+    for group in groups:
+        if dist.get_rank(group) >= 0:
+            distributed_c10d._set_pg_timeout(timeout, group)
 
 
 class WorkerLostError(RuntimeError):
