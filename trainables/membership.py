@@ -16,6 +16,8 @@ from trainables.storage.leases import Busy, Lease
 from trainables.storage.presence import Presence
 from trainables.store import StageStore
 
+#: The store is measured at most this often, and after a pause of this many times what it took.
+MEASURE_PERIOD_S, MEASURE_PAUSE = 10.0, 20.0
 #: Seconds before a stage that another run is training is asked for again.
 RECHECK_S = 5.0
 
@@ -47,6 +49,7 @@ class Membership:
         self._presence = Presence(store.files, store.me)
         self._held: dict[str, Lease] = {}
         self._busy: dict[str, tuple[float, Busy]] = {}
+        self._due_at = clock()
 
     def __enter__(self) -> Membership:
         """Begin to beat."""
@@ -96,6 +99,23 @@ class Membership:
     def protect(self, keys: Collection[EntryKey]) -> None:
         """Protect entries from eviction by any run; before they are looked for."""
         self._presence.pin(keys)
+
+    def keep_within(
+        self, max_bytes: int, keys: Callable[[], Collection[EntryKey]]
+    ) -> list[Evicted]:
+        """Make room if it is time to look whether there is need; can be called at every turn.
+
+        Args:
+            max_bytes: What the store may take.
+            keys: Returns what this run needs; asked only if it is time.
+        """
+        started = self._clock()
+        if started < self._due_at:
+            return []
+        gone = self.evict(max_bytes, keys())
+        ended = self._clock()
+        self._due_at = ended + max(MEASURE_PERIOD_S, MEASURE_PAUSE * (ended - started))
+        return gone
 
     def evict(self, max_bytes: int, keys: Collection[EntryKey]) -> list[Evicted]:
         """Make room, and protect these entries and no others; see ``StageStore.evict``."""

@@ -174,8 +174,7 @@ class StageStore:
                 since it was found. To train it again is the remedy.
         """
         try:
-            content = self.files.read_data(entry.data_name, entry.size_bytes)
-            tensors = payload.read(content, entry.sha256)
+            tensors = payload.load(self.files, entry)
         except FileNotFoundError:
             reason = "the data is missing"
         except DamagedError as error:

@@ -143,7 +143,7 @@ def note_use(files: Files, entry: Entry) -> None:
     name = f"{entry.folder}/{USED}"
     uses = _uses(files.read_many([name]).get(name))
     content = {"uses": (uses[0] if uses else 1.0) + 1, "clock": read_clock(files)}
-    files.write(name, json.dumps(content).encode())
+    files.write(name, json.dumps(content).encode(), durable=False)
 
 
 def _key_of(name: str) -> EntryKey | None:
@@ -165,8 +165,10 @@ def _candidate(entry: Entry, used: bytes | None) -> Candidate:
 
 def _uses(payload: bytes | None) -> tuple[float, float] | None:
     """Return how often an entry was used and the clock then; ``None`` if that is not noted."""
+    if payload is None:
+        return None
     try:
-        content = read_object(payload or b"")
+        content = read_object(payload)
     except DamagedError:
         return None
     return max(1.0, number(content.get("uses"))), number(content.get("clock"))

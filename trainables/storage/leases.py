@@ -103,7 +103,7 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back. If it was taken over meanwhile, nothing happens to the new one."""
-        self._files.write(lease.name, self._content(lease.nonce, released=True))
+        self._files.write(lease.name, self._content(lease.nonce, released=True), durable=False)
 
     def holds(self, lease: Lease) -> bool:
         """Whether a lease is still in force, rather than taken over from us as from the dead."""
@@ -130,7 +130,8 @@ class Leases:
 
     def _create(self, name: str) -> Lease | None:
         nonce = uuid.uuid4().hex
-        if not self._files.create(name, self._content(nonce, released=False)):
+        content = self._content(nonce, released=False)
+        if not self._files.create(name, content, durable=False):
             return None
         return Lease(name, nonce, self._files.is_exclusive)
 

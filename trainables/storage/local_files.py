@@ -19,7 +19,7 @@ from typing import TypeVar
 from filelock import FileLock
 
 from trainables.storage.errors import StoreFullError, free_bytes, store_error
-from trainables.storage.files import MAX_SMALL_BYTES, Found
+from trainables.storage.files import MAX_SMALL_BYTES, PART_BYTES, Digest, Digester, Found
 
 TMP = ".tmp"
 #: What ``link`` says on filesystems that have no hard links.
@@ -59,16 +59,22 @@ class LocalFiles:
                 found[name] = self.read(name)
         return found
 
-    def read_data(self, name: str, size_bytes: int) -> bytearray:
+    def read_data(self, name: str, size_bytes: int, digest: Digest | None = None) -> bytearray:
         """See ``Files``."""
-        with self._failing(name), (self._root / name).open("rb", buffering=0) as file:
+        with (
+            self._failing(name),
+            (self._root / name).open("rb", buffering=0) as file,
+            Digester(digest) as digester,
+        ):
             payload = bytearray(min(size_bytes, os.fstat(file.fileno()).st_size))
             view, at = memoryview(payload), 0
-            while at < len(payload) and (read := file.readinto(view[at:])):
+            while read := file.readinto(view[at : at + PART_BYTES]):
+                digester.take(view[at : at + read])
                 at += read
-            view.release()
+        view.release()
+        if at < len(payload):
             del payload[at:]
-            return payload
+        return payload
 
     def size(self, name: str) -> int | None:
         """See ``Files``."""
@@ -78,15 +84,15 @@ class LocalFiles:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
-    def write(self, name: str, payload: bytes) -> None:
+    def write(self, name: str, payload: bytes, *, durable: bool = True) -> None:
         """See ``Files``."""
 
         def rename(temporary: Path, path: Path) -> None:
             temporary.replace(path)
 
-        self._make(name, payload, rename)
+        self._make(name, payload, rename, durable)
 
-    def create(self, name: str, payload: bytes) -> bool:
+    def create(self, name: str, payload: bytes, *, durable: bool = True) -> bool:
         """See ``Files``. Exclusive by hard link, which is atomic on NFS too."""
 
         def link(temporary: Path, path: Path) -> bool:
@@ -104,7 +110,7 @@ class LocalFiles:
                 temporary.replace(path)
             return True
 
-        return self._make(name, payload, link)
+        return self._make(name, payload, link, durable)
 
     def check_room(self, name: str, needed_bytes: int) -> None:
         """See ``Files``."""
@@ -170,23 +176,23 @@ class LocalFiles:
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See ``Files``."""
-        try:
-            with os.scandir(self._root / folder) as found:
-                entries = list(found)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise store_error(error, self.where(folder)) from error
-        for entry in entries:
-            name = f"{folder}/{entry.name}"
+        root, waiting = str(self._root), [folder]
+        while waiting:
+            parent = waiting.pop()
             try:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self.walk(name)
-                else:
-                    status = entry.stat(follow_symlinks=False)
-                    yield Found(name, status.st_size, status.st_mtime)
-            except FileNotFoundError:
-                continue  # removed while we looked
+                with os.scandir(f"{root}/{parent}") as entries:
+                    for entry in entries:
+                        name = f"{parent}/{entry.name}"
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(name)
+                            continue
+                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                            status = entry.stat(follow_symlinks=False)
+                            yield Found(name, status.st_size, status.st_mtime)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise store_error(error, self.where(parent)) from error
 
     @contextlib.contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -198,19 +204,22 @@ class LocalFiles:
         with lock:
             yield
 
-    def _make(self, name: str, payload: bytes, appear: Callable[[Path, Path], T]) -> T:
-        """Write a file beside its place, let it appear there, and make both durable."""
+    def _make(
+        self, name: str, payload: bytes, appear: Callable[[Path, Path], T], durable: bool
+    ) -> T:
+        """Write a file beside its place and let it appear there."""
         path = self._root / name
         for attempt in range(_ATTEMPTS):
             with self._failing(name, len(payload)):
-                self._make_folder(path.parent)
+                self._make_folder(path.parent, durable=durable)
                 temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}{TMP}")
                 try:
                     with temporary.open("wb") as file:
                         self._permit(temporary)
                         file.write(payload)
                         file.flush()
-                        os.fsync(file.fileno())
+                        if durable:
+                            os.fsync(file.fileno())
                     result = appear(temporary, path)
                 except FileNotFoundError:
                     if attempt == _ATTEMPTS - 1:
@@ -218,19 +227,20 @@ class LocalFiles:
                     continue
                 finally:
                     temporary.unlink(missing_ok=True)
-                _sync(path.parent)
+                if durable:
+                    _sync(path.parent)
                 return result
         raise AssertionError("unreachable")
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder and those above it with the root's permissions, durably."""
+    def _make_folder(self, folder: Path, *, durable: bool = True) -> None:
+        """Make a folder and those above it with the root's permissions."""
         if folder.is_dir():
             return
         if folder == self._root:
             folder.mkdir(parents=True, exist_ok=True)
             return
         for attempt in range(_ATTEMPTS):
-            self._make_folder(folder.parent)
+            self._make_folder(folder.parent, durable=durable)
             try:
                 folder.mkdir(exist_ok=True)
                 self._permit(folder)
@@ -238,7 +248,8 @@ class LocalFiles:
             except FileNotFoundError:  # pruned by another
                 if attempt == _ATTEMPTS - 1:
                     raise
-        _sync(folder.parent)
+        if durable:
+            _sync(folder.parent)
 
     def _permit(self, path: Path) -> None:
         """Give what was made the root's permissions; files are never executable."""

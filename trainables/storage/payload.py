@@ -10,13 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from trainables.storage.entries import DamagedError
+from trainables.storage.entries import DamagedError, Entry
+from trainables.storage.files import Files
 
 #: The format's own limit on the header, in bytes; it stands against a forged length.
 MAX_HEADER_BYTES = 100_000_000
@@ -39,7 +42,7 @@ Place = tuple[str, list[int], int, int]
 
 
 def write(tensors: Mapping[str, Any], path: Path) -> tuple[int, str]:
-    """Write tensors to a local file.
+    """Write tensors to a local file, durably.
 
     Args:
         tensors: Tensors by name, contiguous and on the CPU.
@@ -65,8 +68,11 @@ def write(tensors: Mapping[str, Any], path: Path) -> tuple[int, str]:
         if found := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(found[1]), str(error)) from error
         raise
-    with path.open("rb") as file:
+    with path.open("rb") as file, ThreadPoolExecutor(1) as worker:
+        # The disk and the checksum take about as long; they do not wait for each other.
+        synced = worker.submit(os.fsync, file.fileno())
         digest = hashlib.file_digest(file, "sha256")
+        synced.result()
     return path.stat().st_size, digest.hexdigest()
 
 
@@ -75,18 +81,29 @@ def num_bytes(tensors: Mapping[str, Any]) -> int:
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
-def read(payload: bytearray, sha256: str) -> dict[str, Any]:
+def load(files: Files, entry: Entry) -> dict[str, Any]:
+    """Read an entry's tensors, its checksum verified.
+
+    Raises:
+        DamagedError: The data is not what was written.
+        FileNotFoundError: There is none.
+    """
+    digest = hashlib.sha256()
+    content = files.read_data(entry.data_name, entry.size_bytes, digest)
+    if digest.hexdigest() != entry.sha256:
+        raise DamagedError("the data does not match its checksum")
+    return read(content)
+
+
+def read(payload: bytearray) -> dict[str, Any]:
     """Return the tensors of a safetensors file; they share its memory.
 
     Args:
         payload: The file.
-        sha256: Its checksum.
 
     Raises:
-        DamagedError: It has another checksum, or is no safetensors file.
+        DamagedError: It is no safetensors file.
     """
-    if hashlib.sha256(payload).hexdigest() != sha256:
-        raise DamagedError("the data does not match its checksum")
     import torch  # noqa: PLC0415  (keeps torch out of the driver)
 
     if sys.byteorder != "little":

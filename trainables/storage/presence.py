@@ -152,7 +152,8 @@ class Presence:
             "beat": self._beat,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        self._files.write(f"{self._folder}/{ALIVE}", json.dumps(content, indent=1).encode())
+        payload = json.dumps(content, indent=1).encode()
+        self._files.write(f"{self._folder}/{ALIVE}", payload, durable=False)
 
     def pin(self, keys: Collection[EntryKey]) -> None:
         """Protect entries from every run's eviction, before they are looked for.
@@ -171,7 +172,8 @@ class Presence:
         if wanted == self._pinned:
             return
         content = {kind: sorted(key for of, key in wanted if of == kind) for kind in KINDS}
-        self._files.write(f"{self._folder}/{PINS}", json.dumps(content).encode())
+        payload = json.dumps(content).encode()
+        self._files.write(f"{self._folder}/{PINS}", payload, durable=False)
         self._pinned = wanted
 
     def _keep_beating(self) -> None:

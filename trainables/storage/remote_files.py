@@ -20,7 +20,7 @@ import fsspec
 
 from spaces.errors import StoreError
 from trainables.storage.errors import StoreFullError, StoreUnreachableError, free_bytes
-from trainables.storage.files import MAX_SMALL_BYTES, Found
+from trainables.storage.files import MAX_SMALL_BYTES, PART_BYTES, Digest, Digester, Found
 
 #: Filesystems on which a file appears whole, when it has been uploaded.
 WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2", "memory"}
@@ -29,8 +29,8 @@ WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "
 CONDITIONAL = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 #: Seconds between attempts: a storage may be gone for a minute.
 PAUSES_S = (0.5, 1, 2, 4, 8, 15, 30)
-#: Size of the parts of a large file that are read at the same time, and how many.
-PART_BYTES, NUM_PARTS = 32 * 2**20, 4
+#: Parts of a large file that are read at the same time.
+NUM_PARTS = 8
 #: Whose errors, beside the operating system's, speak of a storage that does not answer.
 _REMOTE_LIBRARIES = {"aiobotocore", "botocore", "aiohttp", "azure", "gcsfs", "google", "requests"}
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created", "modified")
@@ -93,26 +93,31 @@ class RemoteFiles:
             if not isinstance(payload, Exception)
         }
 
-    def read_data(self, name: str, size_bytes: int) -> bytearray:
+    def read_data(self, name: str, size_bytes: int, digest: Digest | None = None) -> bytearray:
         """See ``Files``."""
-        path = self._path(name)
         there = self.size(name)
         if there is None:
             raise FileNotFoundError(self.where(name))
         payload = bytearray(min(size_bytes, there))
+        view = memoryview(payload)
         starts = list(range(0, len(payload), PART_BYTES))
-        for first in range(0, len(starts), NUM_PARTS):
-            batch = starts[first : first + NUM_PARTS]
-            ends = [min(start + PART_BYTES, len(payload)) for start in batch]
-            parts = self._call(
-                name,
-                lambda batch=batch, ends=ends: self._fs.cat_ranges(  # type: ignore[misc]
-                    [path] * len(batch), batch, ends, on_error="raise"
-                ),
-            )
-            for start, part in zip(batch, parts, strict=True):
-                payload[start : start + len(part)] = part
+        with Digester(digest) as digester:
+            for first in range(0, len(starts), NUM_PARTS):
+                batch = starts[first : first + NUM_PARTS]
+                for start, part in zip(batch, self._ranges(name, batch, len(payload)), strict=True):
+                    view[start : start + len(part)] = part
+                    digester.take(view[start : start + len(part)])
+        view.release()
         return payload
+
+    def _ranges(self, name: str, starts: list[int], size_bytes: int) -> list[bytes]:
+        """Return parts of a file, read at the same time where the filesystem can."""
+        ends = [min(start + PART_BYTES, size_bytes) for start in starts]
+        paths = [self._path(name)] * len(starts)
+        parts: list[bytes] = self._call(
+            name, lambda: self._fs.cat_ranges(paths, starts, ends, on_error="raise")
+        )
+        return parts
 
     def size(self, name: str) -> int | None:
         """See ``Files``."""
@@ -121,11 +126,11 @@ class RemoteFiles:
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, payload: bytes) -> None:
-        """See ``Files``."""
+    def write(self, name: str, payload: bytes, *, durable: bool = True) -> None:
+        """See ``Files``. What a server has taken is as durable as it makes it."""
         self._call(name, lambda: self._appear(name, lambda path: self._fs.pipe_file(path, payload)))
 
-    def create(self, name: str, payload: bytes) -> bool:
+    def create(self, name: str, payload: bytes, *, durable: bool = True) -> bool:
         """See ``Files``. Exclusive by a conditional put (``If-None-Match: *``, or its like)."""
         if not self._is_tried:
             self._try_condition()

@@ -158,14 +158,5 @@ def test_the_model_pools_the_tasks_layer_in_training_and_evaluation(tiny_model, 
     assert (max(top) == 0) == ("layer" in options)
 
 
-def test_a_layer_of_the_callers_comes_before_the_heads_own(tiny_model):
-    model = build_model(str(tiny_model), TASK, dropout=0.0, seed=0).eval()
-    ids = torch.tensor([[0, 5, 9, 2]])
-    mask = torch.ones_like(ids)
-    states = model.encoder(ids, mask, output_hidden_states=True).hidden_states
-    torch.testing.assert_close(model("pairs", ids, mask, layer=0), states[0].mean(1))
-    torch.testing.assert_close(model("pairs", ids, mask), states[2].mean(1))
-
-
 def test_the_head_has_one_weight():
     assert [name for name, _ in BiEncoderHead("mean", None).named_parameters()] == ["scale"]

@@ -114,9 +114,9 @@ def test_a_folder_that_another_prunes_is_made_again(tmp_path, monkeypatch):
     files = LocalFiles(str(tmp_path / "root"))
     real, num_made = LocalFiles._make_folder, 0
 
-    def pruned(self, folder):
+    def pruned(self, folder, **how):
         nonlocal num_made
-        real(self, folder)
+        real(self, folder, **how)
         num_made += 1
         if num_made < 4 and folder.name == "folder":
             folder.rmdir()

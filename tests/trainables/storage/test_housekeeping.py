@@ -104,6 +104,25 @@ def test_what_another_run_protects_stays_unless_it_is_dead(url):
     assert len(mine.files.names("runs")) == 2
 
 
+def test_room_is_made_beside_what_another_run_protects(url):
+    mine, other = (store_of(url, stranger(run=name)) for name in ("mine", "other"))
+    fill(mine, a=1, b=2)
+    presence = Presence(other.files, other.me)
+    presence.beat()
+    presence.pin({("stages", A)})
+    assert [one.key for one in mine.evict(mine.size_bytes() - 1)] == [B]
+
+
+def test_what_a_later_version_wrote_is_never_swept(store):
+    fill(store, a=1)
+    folder, data = f"stages/bb/{B}", f"data-{'0' * 16}-later.safetensors"
+    store.files.write(f"{folder}/meta.json", json.dumps({"format": 3}).encode())
+    store.files.write(f"{folder}/{data}", bytes(100))
+    age(store, f"{folder}/{data}")
+    assert len(store.evict(0)) == 1
+    assert content(store, f"{folder}/{data}") == bytes(100)
+
+
 def test_one_process_evicts_at_a_time(url):
     one, two = (store_of(url, stranger(run=name)) for name in ("one", "two"))
     fill(one, a=1)

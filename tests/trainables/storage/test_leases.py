@@ -64,10 +64,10 @@ def test_one_of_two_takes_over_from_the_dead(url, verdicts):
     verdicts[stores[0].me.session] = False
     real = stores[1].files.create
 
-    def overtaken(name, payload):
+    def overtaken(name, payload, **how):
         stores[1].files.create = real
         assert isinstance(stores[2].leases.acquire("stages", KEY), Lease)
-        return real(name, payload)
+        return real(name, payload, **how)
 
     stores[1].files.create = overtaken
     busy = stores[1].leases.acquire("stages", KEY)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainables.storage.stores import KEY, TENSORS, all_names, store_of, stranger
-from trainables.membership import RECHECK_S, Membership
+from trainables.membership import MEASURE_PERIOD_S, RECHECK_S, Membership
 from trainables.storage.presence import Presence
 from trainables.store import StageStore
 
@@ -106,6 +106,26 @@ def test_a_run_evicts_what_neither_it_nor_another_needs(members):
         assert store.get("progress", "abcd-2") is not None
 
 
+def test_the_store_is_measured_now_and_then(members, clock):
+    (one, _), (store, _) = members
+    asked = []
+
+    def needed():
+        asked.append(clock.now)
+        return {("stages", OTHER)}
+
+    with one:
+        for key in (KEY, OTHER):
+            store.put("stages", key, TENSORS, {})
+        assert [gone.key for gone in one.keep_within(0, needed)] == [KEY]
+        store.put("stages", KEY, TENSORS, {})
+        clock.now = MEASURE_PERIOD_S - 1
+        assert one.keep_within(0, needed) == []
+        clock.now += 1
+        assert [gone.key for gone in one.keep_within(0, needed)] == [KEY]
+    assert asked == [0, MEASURE_PERIOD_S]
+
+
 @pytest.mark.parametrize("kind", ["local", "memory"])
 def test_protection_at_any_moment_of_an_eviction_keeps_what_is_then_found(kind, tmp_path):
     """Another run protects an entry, then looks for it, between each two steps of an eviction."""
@@ -156,11 +176,11 @@ class Steps:
         if not callable(found):
             return found
 
-        def step(*arguments):
+        def step(*arguments, **how):
             if self._left == 0:
                 self.answer = self._act()
             self._left -= 1
-            return found(*arguments)
+            return found(*arguments, **how)
 
         return step
 

@@ -22,8 +22,8 @@ TENSORS = st.dictionaries(
 )
 
 
-def read(content, sha256=None):
-    return payload.read(bytearray(content), sha256 or hashlib.sha256(content).hexdigest())
+def read(content):
+    return payload.read(bytearray(content))
 
 
 @given(TENSORS)
@@ -49,12 +49,6 @@ def test_tensors_can_be_written_to():
     found = read(save({"x": torch.zeros(3)}))
     found["x"] += 1
     assert found["x"].tolist() == [1, 1, 1]
-
-
-def test_another_checksum_is_damage():
-    content = save({"x": torch.zeros(3)})
-    with pytest.raises(DamagedError, match="does not match its checksum"):
-        read(content, "0" * 64)
 
 
 def file_of(header, data=b""):
@@ -90,6 +84,7 @@ def tensor(dtype="F32", shape=(1,), begin=0, end=4):
         file_of({"x": tensor(shape=(2**70, 0), end=0)}),
         file_of({"x": {**tensor(), "shape": 1}}, b"1234"),
         file_of({"x": tensor(begin=4, end=8)}, b"12345678"),
+        file_of({"b": tensor("U8", end=1), "x": tensor(begin=1, end=5)}, b"12345"),
         file_of({"x": tensor(), "y": tensor(begin=2, end=6)}, b"123456"),
         file_of({"x": tensor(begin=4, end=0)}, b"1234"),
         file_of({"x": tensor(begin=0.0)}, b"1234"),

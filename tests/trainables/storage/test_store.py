@@ -59,6 +59,31 @@ def test_putting_twice_keeps_the_first(store):
     assert len(all_names(store)) == 3  # data, metadata, uses
 
 
+def test_what_is_there_is_not_written_again(store, monkeypatch):
+    first = store.put("stages", KEY, TENSORS, {})
+    monkeypatch.setattr("trainables.storage.payload.write", None)
+    assert store.put("stages", KEY, TENSORS, {}) == first
+
+
+def test_what_was_written_anew_is_not_set_aside(store):
+    """Another run mends a damaged entry after we have read it, and before we set it aside."""
+    store.put("stages", KEY, TENSORS, {})
+    store.files.write(META, b"damaged")
+    other, real = StageStore(store.url), store.files.read
+
+    def late(name):
+        found = real(name)
+        if found == b"damaged":
+            assert other.get("stages", KEY) is None
+            other.put("stages", KEY, TENSORS, {"mended": True})
+        return found
+
+    store.files.read = late
+    assert store.get("stages", KEY) is None
+    assert store.take_report().quarantined == ()
+    assert store.get("stages", KEY).metadata == {"mended": True}
+
+
 def test_two_writers_at_once_keep_one_result(store):
     """The second writer finds the first's metadata just when it would write its own."""
     real = store.files.create
