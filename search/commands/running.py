@@ -1,0 +1,81 @@
+"""Launch a study and resume a run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from search.commands.options import (
+    INTERRUPTED,
+    Address,
+    DataRoot,
+    Overrides,
+    RunArgument,
+    StudyArgument,
+    console,
+)
+from spaces.errors import TaskorderError
+from spaces.study import load_study
+
+
+def launch(
+    study: StudyArgument,
+    run_dir: Annotated[
+        Path | None, typer.Option("--run-dir", help="Default: runs/<study name>.")
+    ] = None,
+    data_root: DataRoot = None,
+    address: Address = None,
+    overrides: Overrides = None,
+) -> None:
+    """Run a study: search, confirm the best, print the leaderboard."""
+    loaded = load_study(study, tuple(overrides or ()))
+    from search.launch import launch as launch_run  # noqa: PLC0415
+
+    folder = run_dir or Path("runs") / loaded.name
+    with _interruptible(folder):
+        outcome = launch_run(loaded, folder, data_root, address=address, console=console)
+    _end(outcome.finished, outcome.num_complete, folder)
+
+
+def resume(run_dir: RunArgument, address: Address = None) -> None:
+    """Continue an interrupted run; completed stages are not trained again."""
+    from search.launch import resume as resume_run  # noqa: PLC0415
+
+    with _interruptible(run_dir):
+        outcome = resume_run(run_dir, address=address, console=console)
+    _end(outcome.finished, outcome.num_complete, run_dir)
+
+
+@contextlib.contextmanager
+def _interruptible(run_dir: Path) -> Iterator[None]:
+    """Say how to go on when the user interrupts outside the search, while it is being set up."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _interrupted(run_dir)
+
+
+def _interrupted(run_dir: Path) -> NoReturn:
+    """End an interrupted run with the contract's status."""
+    resumable = (run_dir / "study.yaml").is_file()
+    remedy = f"Continue with: taskorder resume {run_dir}" if resumable else "Nothing was written."
+    console.print(f"Interrupted. {remedy}", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(INTERRUPTED)
+
+
+def _end(finished: bool, num_complete: int, run_dir: Path) -> None:
+    """Print the report of a finished run, or how to continue; exit with the contract's status."""
+    if not finished:
+        _interrupted(run_dir)
+    from analysis.frames import load_run  # noqa: PLC0415
+    from analysis.report import render_text  # noqa: PLC0415
+
+    console.print(render_text(load_run(run_dir)))
+    if num_complete == 0:
+        raise TaskorderError(
+            f"no trial reached the full budget; see the errors with `taskorder status {run_dir}`"
+        )
