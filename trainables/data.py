@@ -157,13 +157,13 @@ def is_labelled(
 ) -> bool:
     """Whether the first record of a split carries a label, as blanked test sets do not.
 
+    Reads no further than that record; of retrieval, that is the first query.
+
     Raises:
         DataError: As ``load_records``.
     """
-    first = load_records(task, split, language, data_root=data_root, catalogue=catalogue, limit=1)[
-        0
-    ]
-    match first:
+    records = iter_records(task, split, language, data_root=data_root, catalogue=catalogue)
+    match next((one for one in records if _is_asked(one)), None):
         case ClassificationRecord(label=label) | ChoiceRecord(label=label):
             return label is not None
         case TaggingRecord(tags=tags):
@@ -174,6 +174,11 @@ def is_labelled(
             return gold is not None
         case _:
             return False
+
+
+def _is_asked(record: Record) -> bool:
+    """Whether a record is one that an answer is wanted for, not a candidate for answers."""
+    return not isinstance(record, RetrievalRecord) or record.is_query
 
 
 def data_fingerprint(
