@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from spaces.errors import InputError, UnknownNameError
 from spaces.languages import resolve_languages
 from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR, Stage
+from spaces.stage_sections import StageSection, StreamSection, TrainingOverrides
 from spaces.stages import Mixture, Stream, together
-from spaces.study_schema import IntermediateSection, StageSection, StreamSection, TrainingOverrides
+from spaces.study_schema import IntermediateSection
 from spaces.tasks import Task
 
 

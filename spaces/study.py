@@ -16,13 +16,13 @@ from pydantic import ValidationError
 from spaces.errors import InputError, UnknownNameError, near_matches
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
 from spaces.stage_names import check_stages
+from spaces.stage_sections import TrainingOverrides
 from spaces.study_messages import describe
 from spaces.study_schema import (
     DeepSpeedSection,
     ModelSection,
     Study,
     TargetSection,
-    TrainingOverrides,
     TrainingSection,
 )
 from spaces.tasks import Catalogue, Role, Task

@@ -8,25 +8,15 @@ from __future__ import annotations
 import itertools
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from spaces.hyperparameters import Distribution, Value
 from spaces.sequences import SequenceSpace
+from spaces.stage_sections import Section, StageSection, TrainingOverrides, named
 from spaces.tasks import Catalogue, load_catalogue
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _named(value: Any, key: str) -> Any:
-    """Let a text in a list stand for a mapping with that ``key`` alone."""
-    if isinstance(value, list | tuple):
-        return [{key: item} if isinstance(item, str) else item for item in value]
-    return value
-
-
-class Pretraining(_Section):
+class Pretraining(Section):
     """Masked-language-model training of a ``scratch`` model on the study's own text."""
 
     steps: int = Field(default=300, ge=0)
@@ -35,7 +25,7 @@ class Pretraining(_Section):
     max_sentences_per_language: int = Field(default=4000, ge=1)
 
 
-class ModelSection(_Section):
+class ModelSection(Section):
     """The encoder every sequence starts from.
 
     Attributes:
@@ -63,106 +53,7 @@ class ModelSection(_Section):
         return self
 
 
-class TrainingOverrides(_Section):
-    """Settings of one scope; what is left out comes from ``training`` or from the task."""
-
-    max_steps: int | None = Field(default=None, ge=1)
-    epochs: float | None = Field(default=None, gt=0)
-    batch_size: int | None = Field(default=None, ge=1)
-    learning_rate: float | None = Field(default=None, gt=0)
-    warmup_fraction: float | None = Field(default=None, ge=0, le=1)
-    schedule: Literal["linear", "constant"] | None = None
-    weight_decay: float | None = Field(default=None, ge=0)
-    max_grad_norm: float | None = Field(default=None, gt=0)
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-
-
-class StreamSection(_Section):
-    """A task inside a stage, in given languages and cut to a size.
-
-    Attributes:
-        task: A task of the catalogue.
-        languages: Languages or language groups of its training sets, which are put together; its
-            own training language when empty.
-        max_examples: Use the first so many examples of each language.
-    """
-
-    task: str
-    languages: tuple[str, ...] = ()
-    max_examples: int | None = Field(default=None, ge=1)
-
-
-class Sampling(_Section):
-    """How often each task of a mixture has its turn: ``min(size, cap) ** (1 / temperature)``.
-
-    In a study file also ``proportional`` (temperature 1) or ``uniform`` (temperature ``null``:
-    equal rates, whatever the sizes).
-    """
-
-    temperature: float | None = Field(default=1.0, ge=1)
-    cap: int | None = Field(default=None, ge=1)
-
-
-class MlmSection(_Section):
-    """Masked-language-model training mixed into a stage.
-
-    Attributes:
-        tasks: Raw-text tasks; a name alone stands for the whole task.
-        share: Their part of the stage's steps, added to the steps of its tasks.
-    """
-
-    tasks: tuple[StreamSection, ...] = Field(min_length=1)
-    share: float = Field(default=0.2, gt=0, lt=1)
-
-    @field_validator("tasks", mode="before")
-    @classmethod
-    def _names_alone(cls, value: Any) -> Any:
-        return _named(value, "task")
-
-
-class StageSection(_Section):
-    """A stage that is more than one whole task in its own language.
-
-    ``{task: tydiqa, languages: [ar, fi]}`` is short for a single entry of ``tasks``.
-
-    Attributes:
-        tasks: Its tasks; several are trained as a mixture.
-        sampling: How often each has its turn.
-        mlm: Masked-language-model training mixed in.
-        training: Settings of this stage alone; its ``max_steps`` are those of the whole stage.
-    """
-
-    tasks: tuple[StreamSection, ...] = Field(min_length=1)
-    sampling: Sampling = Sampling()
-    mlm: MlmSection | None = None
-    training: TrainingOverrides = TrainingOverrides()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_task(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "task" in value and "tasks" not in value:
-            keys = ("task", "languages", "max_examples")
-            entry = {key: value[key] for key in keys if key in value}
-            return {**{k: v for k, v in value.items() if k not in keys}, "tasks": [entry]}
-        return value
-
-    @field_validator("tasks", mode="before")
-    @classmethod
-    def _names_alone(cls, value: Any) -> Any:
-        return _named(value, "task")
-
-    @field_validator("sampling", mode="before")
-    @classmethod
-    def _sampling_by_name(cls, value: Any) -> Any:
-        named = {"proportional": {"temperature": 1.0}, "uniform": {"temperature": None}}
-        if isinstance(value, str):
-            if value not in named:
-                raise ValueError("must be proportional, uniform, or temperature and cap")
-            return named[value]
-        return value
-
-
-class IntermediateSection(_Section):
+class IntermediateSection(Section):
     """The stages whose ordered subsets are searched, and the longest sequence.
 
     Attributes:
@@ -174,10 +65,10 @@ class IntermediateSection(_Section):
 
     tasks: tuple[str, ...] = Field(min_length=1)
     max_length: int = Field(default=3, ge=0)
-    stages: dict[str, StageSection] = {}
+    stages: dict[str, StageSection] = Field(default_factory=dict)
 
 
-class TargetSection(_Section):
+class TargetSection(Section):
     """One target; ``languages`` narrows the evaluation to some of its languages."""
 
     name: str
@@ -224,7 +115,7 @@ class TrainingSection(TrainingOverrides):
     target: TrainingOverrides = TrainingOverrides()
 
 
-class DeepSpeedSection(_Section):
+class DeepSpeedSection(Section):
     """ZeRO stage and offload of the DeepSpeed engine.
 
     Attributes:
@@ -236,7 +127,7 @@ class DeepSpeedSection(_Section):
     offload: Literal["none", "optimizer"] = "none"
 
 
-class ResourcesSection(_Section):
+class ResourcesSection(Section):
     """What one trial holds while it runs."""
 
     workers_per_trial: int = Field(default=1, ge=1)
@@ -244,7 +135,7 @@ class ResourcesSection(_Section):
     gpus_per_worker: float = Field(default=0, ge=0)
 
 
-class AshaSection(_Section):
+class AshaSection(Section):
     """Asynchronous successive halving over target budgets.
 
     Attributes:
@@ -265,14 +156,14 @@ class AshaSection(_Section):
         return rungs
 
 
-class ConfirmSection(_Section):
+class ConfirmSection(Section):
     """How many of the best sequences per target are run again, on how many fresh seeds."""
 
     top: int = Field(default=3, ge=0)
     seeds: int = Field(default=3, ge=1)
 
 
-class SearchSection(_Section):
+class SearchSection(Section):
     """The search's budget and method.
 
     Attributes:
@@ -303,7 +194,7 @@ class SearchSection(_Section):
         return value
 
 
-class StorageSection(_Section):
+class StorageSection(Section):
     """Where checkpoints and the Optuna study live; inside the run directory by default.
 
     Attributes:
@@ -320,7 +211,7 @@ class StorageSection(_Section):
     max_size_gb: float | None = Field(default=None, gt=0)
 
 
-class Study(_Section):
+class Study(Section):
     """A whole study file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -331,7 +222,7 @@ class Study(_Section):
     objective: Literal["per_target", "average"] = "per_target"
     select_on: Literal["english_dev", "target_dev"] = "target_dev"
     seed: int = Field(default=0, ge=0)
-    hyperparameters: dict[str, Distribution | Value] = {}
+    hyperparameters: dict[str, Distribution | Value] = Field(default_factory=dict)
     training: TrainingSection = TrainingSection()
     deepspeed: DeepSpeedSection | str = DeepSpeedSection()
     resources: ResourcesSection = ResourcesSection()
@@ -342,7 +233,7 @@ class Study(_Section):
     @field_validator("targets", mode="before")
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
-        return _named(value, "name")
+        return named(value, "name")
 
     @property
     def space(self) -> SequenceSpace:
