@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import deepspeed
 import torch
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from spaces.plan import TrainSettings
 from trainables.batches import derived_seed, global_batch
@@ -26,8 +27,6 @@ from trainables.formats.base import Feature
 from trainables.models import TaskModel, build_model
 
 Clock = Callable[[], float]
-#: Steps that are trained before the clock starts.
-WARM_UP = 3
 GROUP_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -46,6 +45,8 @@ class Job:
         max_length: Longest input.
         device: Where it trains.
         precision: ``fp32`` or ``bf16``.
+        zero_stage: Of the peers that have DeepSpeed.
+        warm_up: Steps that are trained before the clock starts.
         clock: Seconds.
     """
 
@@ -59,6 +60,8 @@ class Job:
     max_length: int
     device: torch.device
     precision: str
+    zero_stage: int
+    warm_up: int
     clock: Clock
 
     def model(self) -> TaskModel:
@@ -76,19 +79,37 @@ class Job:
         return global_batch(seed, len(self.features), self.settings.batch_size, step)
 
     def batch(self, indices: list[int], length: int | None = None) -> dict[str, Any]:
-        """Pad a batch to its longest row, or to a fixed length."""
+        """Pad a batch to its longest row, or to a fixed length; with its labels."""
         chosen = [self.features[i] for i in indices]
-        rows = [torch.tensor(row) for feature in chosen for row in feature.rows]
+        batch = self.padded(chosen, length)
+        labels = FORMATS[self.form].labels(chosen, batch["input_ids"].shape[1])
+        num_units = sum(feature.num_units for feature in chosen)
+        return {**batch, "labels": labels.to(self.device), "scale": 1 / num_units}
+
+    def padded(self, features: Sequence[Feature], length: int | None = None) -> dict[str, Tensor]:
+        """Pad features to their longest row, or to a fixed length."""
+        rows = [torch.tensor(row).long() for feature in features for row in feature.rows]
         input_ids = pad_sequence(rows, batch_first=True, padding_value=self.pad_id)
         if length is not None:
             fill = max(0, length - input_ids.shape[1])
             input_ids = nn.functional.pad(input_ids, (0, fill), value=self.pad_id)
-        labels = FORMATS[self.form].labels(chosen, input_ids.shape[1])
         return {
             "input_ids": input_ids.to(self.device),
             "attention_mask": (input_ids != self.pad_id).long().to(self.device),
-            "labels": labels.to(self.device),
-            "scale": 1 / sum(feature.num_units for feature in chosen),
+        }
+
+    def deepspeed(self) -> dict[str, Any]:
+        """Return DeepSpeed's configuration, for the peers that have it."""
+        # bf16 needs stage 1 at least, as it does in a session.
+        stage = max(1, self.zero_stage) if self.precision == "bf16" else self.zero_stage
+        return {
+            "train_micro_batch_size_per_gpu": self.settings.batch_size,
+            "gradient_accumulation_steps": 1,
+            "gradient_clipping": self.settings.max_grad_norm,
+            "bf16": {"enabled": self.precision == "bf16"},
+            "zero_optimization": {"stage": stage},
+            "zero_allow_untested_optimizer": True,
+            "steps_per_print": 10**9,
         }
 
     def now(self) -> float:
@@ -108,8 +129,8 @@ def bare(job: Job, steps: int, *, fixed: bool = False) -> float:
     model = job.model().train()
     optimizer = _optimizer(model, job.settings)
     started = 0.0
-    for step in range(WARM_UP + steps):
-        if step == WARM_UP:
+    for step in range(job.warm_up + steps):
+        if step == job.warm_up:
             started = job.now()
         batch = job.batch(job.indices(step), job.max_length if fixed else None)
         with job.autocast():
@@ -127,21 +148,13 @@ def bare_deepspeed(job: Job, steps: int) -> float:
     engine, *_ = deepspeed.initialize(
         model=model,
         optimizer=_optimizer(model, job.settings),
-        config={
-            "train_micro_batch_size_per_gpu": job.settings.batch_size,
-            "gradient_accumulation_steps": 1,
-            "gradient_clipping": job.settings.max_grad_norm,
-            "bf16": {"enabled": job.precision == "bf16"},
-            "zero_optimization": {"stage": 1 if job.precision == "bf16" else 0},
-            "zero_allow_untested_optimizer": True,
-            "steps_per_print": 10**9,
-        },
+        config=job.deepspeed(),
         dist_init_required=False,
     )
     engine.train()
     started = 0.0
-    for step in range(WARM_UP + steps):
-        if step == WARM_UP:
+    for step in range(job.warm_up + steps):
+        if step == job.warm_up:
             started = job.now()
         engine.backward(engine(job.task, **job.batch(job.indices(step))))
         engine.step()
@@ -151,35 +164,58 @@ def bare_deepspeed(job: Job, steps: int) -> float:
 
 
 def trainer(job: Job, steps: int) -> float:
-    """Train by Hugging Face's Trainer, padded to the longest row.
+    """Train by Hugging Face's Trainer, padded to the longest row."""
+    with _without_a_group():
+        return _trainer(job, steps, use_cpu=job.device.type == "cpu")
 
-    On a CPU it ignores a DeepSpeed configuration without a word, so it is given none.
+
+def trainer_deepspeed(job: Job, steps: int) -> float:
+    """Train by Hugging Face's Trainer with DeepSpeed, padded to the longest row.
+
+    With ``use_cpu`` it would ignore the configuration without a word. Without it, DeepSpeed's own
+    accelerator says where to train.
     """
+    try:
+        return _trainer(job, steps, deepspeed=job.deepspeed())
+    finally:
+        # What accelerate keeps of it would hold for the next Trainer, too.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+            del os.environ[name]
+
+
+def _trainer(job: Job, steps: int, **options: Any) -> float:
     timer = _Timer(job)
-    with tempfile.TemporaryDirectory() as folder, _without_a_group():
+    with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
             per_device_train_batch_size=job.settings.batch_size,
-            max_steps=WARM_UP + steps,
+            max_steps=job.warm_up + steps,
             learning_rate=job.settings.learning_rate,
             weight_decay=job.settings.weight_decay,
             max_grad_norm=job.settings.max_grad_norm,
             bf16=job.precision == "bf16",
-            use_cpu=job.device.type == "cpu",
             report_to=[],
             save_strategy="no",
             logging_strategy="no",
             disable_tqdm=True,
             remove_unused_columns=False,
-            dataloader_pin_memory=job.device.type == "cuda",
+            # Batches are made on the device.
+            dataloader_pin_memory=False,
+            **options,
         )
-        Trainer(
+        peer = Trainer(
             model=_Wrapped(job.model(), job.task),
             args=arguments,
-            train_dataset=_Examples(job, WARM_UP + steps),
+            train_dataset=_Examples(job, job.warm_up + steps),
             data_collator=lambda places: _collated(job, places),
             callbacks=[timer],
-        ).train()
+        )
+        peer.remove_callback(PrinterCallback)
+        peer.train()
+        if "deepspeed" in options:
+            assert isinstance(peer.model_wrapped, deepspeed.DeepSpeedEngine)
+            peer.model_wrapped.destroy()
     return timer.seconds
 
 
@@ -190,6 +226,7 @@ def _without_a_group() -> Iterator[None]:
     try:
         yield
     finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
         os.environ.update({name: value for name, value in hidden.items() if value is not None})
 
 
@@ -231,7 +268,7 @@ class _Timer(TrainerCallback):
         self.seconds = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step == WARM_UP:
+        if state.global_step == self._job.warm_up:
             self.seconds = -self._job.now()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -246,5 +283,5 @@ def _optimizer(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
 
 def token_counts(job: Job, steps: int) -> Iterator[list[int]]:
     """Yield the lengths of the rows of each step that is timed."""
-    for step in range(WARM_UP, WARM_UP + steps):
+    for step in range(job.warm_up, job.warm_up + steps):
         yield [len(row) for i in job.indices(step) for row in job.features[i].rows]

@@ -4,18 +4,22 @@
     OMP_NUM_THREADS=1 python benchmarks/training_throughput.py          # the built-in tasks
 
 The peers: a bare PyTorch loop whose batches are padded to their longest row, the same padded to the
-task's fixed length, Hugging Face's Trainer, and DeepSpeed's own loop. All train the same encoder
-and head on the same number of examples in batches of the same size, with AdamW, clipping and
-dropout, one after the other in this process, in turn, and the medians are compared. Useful tokens
-are those of the examples: padding counts for nothing. A session's speed is taken from two stages of
-different lengths: what the longer one takes more is steps alone, without start-up, which is printed
-apart.
+task's fixed length, Hugging Face's Trainer with and without DeepSpeed, and DeepSpeed's own loop.
+All train the same encoder and head on the same examples in batches of the same size, with AdamW,
+clipping and dropout, one after the other in this process, in turn, and the medians are compared.
+Useful tokens are those of the examples: padding counts for nothing. A session's speed is taken from
+two stages of different lengths: what the longer one takes more is steps alone, without start-up.
+
+``--evaluate`` adds examples a second of an evaluation, beside a loop that pads batches in the
+set's own order; ``--start-up`` adds the seconds from nothing to the first step, in a new process
+and in one that has trained before. ``--save FILE`` keeps the ratios, and ``--check FILE`` fails if
+one is worse than those kept by more than a fifth.
 
 ``--clock cpu`` (the default on a CPU) counts this process's CPU seconds, which other processes
 disturb less. On a GPU the clock is the wall's, the model XLM-R Large and the precision bf16, unless
 told otherwise; the share of the device's own matrix multiplication rate, measured first, is printed
 as well (MFU: 6 floating-point operations a parameter and token, and attention's 12 a token, layer,
-hidden unit and token of its row).
+hidden unit and token of its row), and on a GPU the most memory that a stage had allocated.
 """
 
 from __future__ import annotations
@@ -28,7 +32,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from training_peers import WARM_UP, Clock, Job, bare, bare_deepspeed, token_counts, trainer
+from training_evaluation import measure_evaluation
+from training_peers import (
+    Clock,
+    Job,
+    bare,
+    bare_deepspeed,
+    token_counts,
+    trainer,
+    trainer_deepspeed,
+)
+from training_ratios import compare_ratios, load_ratios, save_ratios
+from training_start import measure_start_up
 from transformers import XLMRobertaForMaskedLM
 
 from spaces.sequences import Sequence
@@ -41,8 +56,6 @@ from trainables.session import Session
 from trainables.session_config import SessionConfig
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
-#: Steps of the shorter of a session's two stages.
-FEW_STEPS = WARM_UP
 #: Width, layers and heads of the encoders.
 SIZES = {
     "mini": (64, 2, 4),
@@ -53,7 +66,8 @@ SIZES = {
 PEERS = {
     "bare, longest": bare,
     "bare, fixed": lambda job, steps: bare(job, steps, fixed=True),
-    "HF Trainer": trainer,
+    "HF": trainer,
+    "HF + DeepSpeed": trainer_deepspeed,
     "DeepSpeed": bare_deepspeed,
 }
 REAL_TASKS = ("mnli", "ud_upos", "squad1")
@@ -100,6 +114,7 @@ def study_of(arguments: argparse.Namespace, model: str, tasks: list[str], steps:
             f"training.batch_size={arguments.batch_size}",
             "training.micro_batch_size=null",
             f"training.precision={arguments.precision}",
+            f"training.max_train_examples={arguments.max_examples}",
             f"deepspeed={{zero_stage: {arguments.zero_stage}}}",
         ),
     )
@@ -149,13 +164,11 @@ def flops(job: Job, steps: int) -> float:
     )
 
 
-def measure(
-    task: str, model: str, arguments: argparse.Namespace, folder: str
-) -> dict[str, dict[str, float]]:
-    """Return each contender's seconds a step and figures of the task; print what they came to."""
+def measure(task: str, model: str, arguments: argparse.Namespace, folder: str) -> dict[str, float]:
+    """Return how many times as fast as each peer a session trains a task; print the figures."""
     root = Path(arguments.data_root) if arguments.data_root else None
     sessions = []
-    for steps in (FEW_STEPS, FEW_STEPS + arguments.steps):
+    for steps in (arguments.warm_up, arguments.warm_up + arguments.steps):
         study = study_of(arguments, model, [task], steps)
         preparation = prepare(study, root, Path(folder))
         config = SessionConfig(
@@ -178,6 +191,8 @@ def measure(
         max_length=catalogue[task].max_length,
         device=device,
         precision=arguments.precision,
+        zero_stage=arguments.zero_stage,
+        warm_up=arguments.warm_up,
         clock=CLOCKS[arguments.clock],
     )
     # The first stage of a process pays for imports and caches.
@@ -188,7 +203,7 @@ def measure(
         few = ours(short, short_plan, task, job.now)
         many = ours(long, long_plan, task, job.now)
         times["taskorder"].append((many - few) / arguments.steps)
-        start_up.append(few - FEW_STEPS * times["taskorder"][-1])
+        start_up.append(few - arguments.warm_up * times["taskorder"][-1])
         for peer in arguments.peers:
             times[peer].append(PEERS[peer](job, arguments.steps) / arguments.steps)
     lengths = list(token_counts(job, arguments.steps))
@@ -203,15 +218,28 @@ def measure(
     needed = flops(job, arguments.steps) / arguments.steps
     rows = {}
     for name, seconds in times.items():
-        median = statistics.median(seconds)
-        rows[name] = {"seconds": median, "spread": max(seconds) / min(seconds)}
+        rows[name] = median = statistics.median(seconds)
         print(
             f"    {name:14} {useful / median:12,.0f} tok/s   {needed / median / 1e9:9.2f} GFLOP/s"
             f"   {needed / median / arguments.rate:6.1%} of the matmul rate"
-            f"   slowest/fastest {rows[name]['spread']:.2f}",
+            f"   slowest/fastest {max(seconds) / min(seconds):.2f}",
             flush=True,
         )
-    return rows
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        ours(long, long_plan, task, job.now)
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        print(f"    most memory allocated by a session {peak:.1f} GiB", flush=True)
+    ratios = {peer: rows[peer] / rows["taskorder"] for peer in arguments.peers}
+    if arguments.evaluate:
+        ratios["evaluation"] = measure_evaluation(
+            job, long.inputs, arguments.eval_batch_size, arguments.repeats
+        )
+    if arguments.start_up:
+        (few_plan,) = short_plan.planner.stages(Sequence.of(task), seed=0)
+        cold, reused = measure_start_up(short, few_plan, short_plan.planner.base)
+        print(f"    to the first step: new process {cold:.1f} s, reused {reused:.2f} s", flush=True)
+    return ratios
 
 
 def _arguments() -> argparse.Namespace:
@@ -220,15 +248,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-root", help="folder of the official files")
     parser.add_argument("--tasks", nargs="+", help="by default of each kind of length")
     parser.add_argument("--size", choices=SIZES, default="large" if on_gpu else "small")
+    parser.add_argument("--max-examples", type=int, default=10_000, help="of a training set")
     parser.add_argument("--vocabulary", type=int, default=8000)
     parser.add_argument("--steps", type=int, default=100 if on_gpu else 12)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--warm-up", type=int, default=3, help="steps before the clock starts")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=CLOCKS, default="wall" if on_gpu else "cpu")
     parser.add_argument("--precision", default="bf16" if on_gpu else "fp32")
     parser.add_argument("--zero-stage", type=int, default=0)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--evaluate", action="store_true", help="measure an evaluation, too")
+    parser.add_argument("--eval-batch-size", type=int, default=64)
+    parser.add_argument("--start-up", action="store_true", help="measure a new process, too")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the ratios")
+    parser.add_argument("--check", type=Path, metavar="FILE", help="fail if they have become worse")
     arguments = parser.parse_args()
     if not arguments.tasks:
         arguments.tasks = list(REAL_TASKS if arguments.data_root else MINI_TASKS)
@@ -249,18 +284,20 @@ def main() -> None:
         f"{arguments.repeats} repeats, {arguments.clock} clock; matmul "
         f"{arguments.rate / 1e9:,.0f} GFLOP/s"
     )
-    ratios = {}
+    setting = f"XLM-R {arguments.size}, {arguments.precision}, ZeRO {arguments.zero_stage}, {where}"
+    kept = load_ratios(arguments.check, setting) if arguments.check else None
+    ratios: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         model = make_model(arguments, arguments.tasks, Path(folder) / "model")
         for task in arguments.tasks:
-            rows = measure(task, model, arguments, folder)
-            ratios[task] = {
-                peer: rows[peer]["seconds"] / rows["taskorder"]["seconds"]
-                for peer in arguments.peers
-            }
-    print(f"\n{'taskorder is so many times as fast as':38}" + "".join(f"{p:>15}" for p in PEERS))
+            ratios[task] = measure(task, model, arguments, folder)
+    print(f"\n{'taskorder is so many times as fast as':38}" + "".join(f"{p:>16}" for p in PEERS))
     for task, row in ratios.items():
-        print(f"{task:38}" + "".join(f"{row.get(peer, float('nan')):15.2f}" for peer in PEERS))
+        print(f"{task:38}" + "".join(f"{row.get(peer, float('nan')):16.2f}" for peer in PEERS))
+    if arguments.save:
+        save_ratios(arguments.save, setting, ratios)
+    if kept is not None and (worse := compare_ratios(kept, ratios)):
+        raise SystemExit("\n".join(worse))
 
 
 if __name__ == "__main__":
