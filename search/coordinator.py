@@ -6,20 +6,22 @@ Ray adapters and the simulator drive the same coordinator.
 
 Order of work when a slot is free: a trial under way that holds no slot (interrupted, promoted, or
 held up by another that was training its next stage), a promotion, a trial that waits for its start
-(baselines, confirmations), a new suggestion.
+(baselines, arms, confirmations), a new suggestion.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any, Literal
 
-from search.claims import StageClaims
+from search.claims import SharedStages, StageClaims
 from search.competition import Competition
-from search.encoding import decode_sequence
 from search.ledger import Ledger, Suggestion
-from search.phases import baselines, confirmations, together
+from search.phases import confirmations, planned
+from search.proposing import is_endless, proposals_of
+from search.recovery import group_members, replay
 from search.roster import Progress, Roster
 from search.trials import Proposal, RungReport, TrialRecord
 from spaces.planner import Planner
@@ -28,6 +30,8 @@ from spaces.study import Study
 
 Action = Literal["continue", "pause", "stop"]
 
+#: Times a trial may find that the store has lost what it needs.
+MAX_LOSSES = 10
 #: Suggestions in a row that repeat earlier trials before a sampler is taken to have nothing new.
 MAX_REPEATS = 50
 
@@ -41,6 +45,7 @@ class Coordinator:
         ledger: The durable record.
         max_concurrent: Slots.
         run_id: Identity of this run in the store's notes.
+        shared: What other runs on the same store do; there are none if not given.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Coordinator:
         *,
         max_concurrent: int,
         run_id: str = "",
+        shared: SharedStages | None = None,
     ) -> None:
         self.study = study
         self.max_concurrent = max_concurrent
@@ -59,10 +65,11 @@ class Coordinator:
         self._ledger = ledger
         self._roster = Roster(study.space, study.seed)
         self._competition = Competition(study, self._roster)
-        self._claims = StageClaims(self._roster.free)
+        self._claims = StageClaims(self._roster.free, shared)
         self._credited: set[str] = set()
         self._num_arrivals = 0
         self._num_repeats = 0
+        self._num_losses: Counter[int] = Counter()
         self._settled: list[int] = []
         self._rebuild()
 
@@ -87,6 +94,11 @@ class Coordinator:
         """Whether nothing is left to run. Asks nobody and changes nothing."""
         return self._roster.num_open == 0 and self._is_exhausted and not self._unconfirmed()
 
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether all that is left to do now waits for other runs on the same store."""
+        return not self.num_running and self._roster.count("waiting") > 0
+
     def take_settled(self) -> list[int]:
         """Return the trials that were ended while they were paused, each once."""
         settled, self._settled = self._settled, []
@@ -102,9 +114,10 @@ class Coordinator:
         """
         if self.num_running >= self.max_concurrent:
             return None
+        self._claims.ask_again()
         while True:
             chosen = self._due() or self._fresh() or self._suggestion()
-            if chosen is not None or self.num_running:
+            if chosen is not None or self.num_running or self.waits_for_others:
                 return chosen
             # Nothing runs and nothing is due: the search is over, or what waits is decided now.
             if not (self._promote_unfinished() or self._settle() or self._confirm()):
@@ -134,11 +147,37 @@ class Coordinator:
         if not report.reused:
             self._credited.add(report.fingerprint)
         self._ledger.stage(record, report)
-        if self._claims.blocks(progress):
-            self._roster.move(progress, "waiting")
-            return "pause"
-        self._claims.take(progress)
-        return "continue"
+        return self._go_on(progress)
+
+    def on_rebuilt(self, number: int, report: StageReport) -> Action:
+        """Note a stage that was trained again because the store had lost it."""
+        progress = self._roster[number]
+        if progress.record.is_final:
+            return "stop"
+        self._claims.release(progress)
+        self._ledger.rebuilt(progress.record, report)
+        progress.num_lost = max(0, progress.num_lost - 1)
+        return self._go_on(progress)
+
+    def on_lost(self, number: int, error: str) -> Action:
+        """Note that the store has lost something that a trial needs, which is made again.
+
+        A store that loses things again and again fails the trial.
+        """
+        progress = self._roster[number]
+        if progress.record.is_final:
+            return "stop"
+        self._num_losses[number] += 1
+        if self._num_losses[number] > MAX_LOSSES:
+            self.on_failure(number, error)
+            return "stop"
+        self._claims.release(progress)
+        self._roster.move(progress, "waiting")
+        return "pause"
+
+    def on_set_aside(self, number: int, entries: list[dict[str, Any]]) -> None:
+        """Note what a trial found damaged in the store."""
+        self._ledger.set_aside(number, entries)
 
     def on_rung(self, number: int, report: dict[str, Any]) -> Action:
         """Note a rung's score and decide.
@@ -182,13 +221,21 @@ class Coordinator:
 
     # Decisions.
 
+    def _go_on(self, progress: Progress) -> Action:
+        """Let a trial that has a further stage have its next, unless another is training it."""
+        if self._claims.blocks(progress):
+            self._roster.move(progress, "waiting")
+            return "pause"
+        self._claims.take(progress)
+        return "continue"
+
     def _decide(self, progress: Progress) -> Action:
         """Decide on a trial's latest report; a promotion by rank comes later, if it comes."""
         record = progress.record
         rung = record.rungs[-1].rung
         if math.isnan(record.score):
             self._ledger.decide(record, rung, "stop")
-            self._finish(progress, "failed", _why_nan(record))
+            self._finish(progress, "failed", record.why_nan)
             return "stop"
         if rung == progress.last_rung:
             self._ledger.decide(record, rung, "complete")
@@ -204,24 +251,26 @@ class Coordinator:
 
     def _due(self) -> Progress | None:
         """Return what goes on: a trial under way without a slot, else a promotion."""
-        under_way = self._roster.first_waiting(has_started=True, is_held_up=self._claims.blocks)
-        if under_way is not None:
-            return under_way
-        members = next(self._competition.promotable(), None)
-        return self._promote(members) if members else None
+        while True:
+            under_way = self._roster.first_waiting(has_started=True, is_held_up=self._claims.blocks)
+            if under_way is not None:
+                return under_way
+            members = next(self._competition.promotable(), None)
+            if members is None:
+                return None
+            self._promote(members)
 
     def _fresh(self) -> Progress | None:
         """Return the first trial that has yet to start and is not held up."""
         return self._roster.first_waiting(has_started=False, is_held_up=self._claims.blocks)
 
-    def _promote(self, members: list[Progress]) -> Progress:
-        """Let paused trials that compete as one go on; return the first of them."""
+    def _promote(self, members: list[Progress]) -> None:
+        """Let paused trials that compete as one go on."""
         for member in members:
             rung = member.record.rungs[-1].rung
             self._competition.promote(member, rung)
             self._ledger.decide(member.record, rung, "promote")
             self._roster.move(member, "waiting")
-        return members[0]
 
     def _promote_unfinished(self) -> bool:
         """Send on the best of a bracket in which nothing has finished; whether there was one."""
@@ -257,9 +306,8 @@ class Coordinator:
     @property
     def _has_unseen(self) -> bool:
         """Whether any (sequence, target) is left; always so with sampled hyperparameters."""
-        if any(not isinstance(v, int | float | str) for v in self.study.hyperparameters.values()):
-            return True
-        return self._roster.num_seen < self.study.space.size * len(self.study.targets)
+        size = self.study.space.size * len(self.study.targets)
+        return is_endless(self.study) or self._roster.num_seen < size
 
     def _suggestion(self) -> Progress | None:
         """Ask the sampler for a new trial, within the budget; not while enough are held up."""
@@ -271,19 +319,7 @@ class Coordinator:
 
     def _accept(self, suggestion: Suggestion) -> list[Progress]:
         """Take in the trials of one suggestion; one that repeats a paused trial resumes it."""
-        sequence = decode_sequence(suggestion.parameters, self.study.space.max_length)
-        values = {
-            name: suggestion.parameters[name]
-            for name in self.study.hyperparameters
-            if name in suggestion.parameters
-        }
-        proposals = [
-            proposal
-            for proposal in together(
-                self.study, sequence, "search", f"g{suggestion.number}", values
-            )
-            if suggestion.parameters.get("target", proposal.target) == proposal.target
-        ]
+        proposals = proposals_of(self.study, suggestion.number, suggestion.parameters)
         repeated = self._roster.find(proposals[0].key)
         if repeated is not None:
             # A sampler that asks for a paused trial again wants it to go on, whatever its rank.
@@ -334,42 +370,14 @@ class Coordinator:
             self._adopt(record)
             self._credited.update(s.fingerprint for s in record.stages if not s.reused)
         self._num_repeats = found.num_repeats
-        self._complete_groups()
-        if self.study.search.baselines:
-            self._add([p for p in baselines(self.study) if self._roster.find(p.key) is None])
+        members = group_members(self.study, self.records)
+        self._add([p for p in members if self._roster.find(p.key) is None])
+        self._add([p for p in planned(self.study) if self._roster.find(p.key) is None])
         for number in found.unnoted:
             self._accept(self._ledger.suggest_again(number))
-        self._replay()
+        self._num_arrivals = replay(self._roster, self._competition)
         for progress in list(self._roster):
             self._finish_decision(progress)
-
-    def _complete_groups(self) -> None:
-        """Add the members that a group still lacks."""
-        groups = {
-            r.proposal.group: r.proposal
-            for r in self.records
-            if r.proposal.group and r.proposal.phase == "search"
-        }
-        for group, one in groups.items():
-            members = together(self.study, one.sequence, "search", group, one.hyperparameters)
-            self._add([p for p in members if self._roster.find(p.key) is None])
-
-    def _replay(self) -> None:
-        """Let the reports on record arrive again, in their order, and the promotions follow."""
-        arrivals = sorted(
-            (report.arrival, progress.record.number)
-            for progress in self._roster
-            for report in progress.record.rungs
-        )
-        self._num_arrivals = arrivals[-1][0] + 1 if arrivals else 0
-        num_reports = dict.fromkeys((record.number for record in self.records), 0)
-        for _, number in arrivals:
-            num_reports[number] += 1
-            self._competition.enter(self._roster[number], num_reports=num_reports)
-        for progress in self._roster:
-            for rung, decision in progress.record.decisions.items():
-                if decision == "promote":
-                    self._competition.promote(progress, rung)
 
     def _finish_decision(self, progress: Progress) -> None:
         """Carry out what was decided on a trial's last report, or decide."""
@@ -382,16 +390,9 @@ class Coordinator:
             self._decide(progress)
         elif decision == "stop":
             diverged = math.isnan(record.score)
-            error = _why_nan(record) if diverged else ""
+            error = record.why_nan if diverged else ""
             self._finish(progress, "failed" if diverged else "pruned", error)
         elif decision == "pause":
             group = self._roster.competing_as(record.entity)
             if any(member.record.decisions.get(rung) == "promote" for member in group):
                 self._promote([progress])
-
-
-def _why_nan(record: TrialRecord) -> str:
-    """Say why a trial's last score is NaN."""
-    last = record.rungs[-1]
-    reason = last.error or "the score is NaN"
-    return f"rung {last.rung}: {reason}"

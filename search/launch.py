@@ -5,11 +5,7 @@ The only module of ``search`` that knows ``trainables``.
 
 from __future__ import annotations
 
-import logging
-import math
-import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +14,23 @@ from typing import Any
 from rich.console import Console
 
 from search.checks import check_batch_sizes, check_resources
+from search.cluster import (
+    is_node_alive,
+    max_concurrent,
+    node_labels,
+    start_ray,
+    stop_ray,
+)
 from search.coordinator import Coordinator
+from search.keeper import StoreKeeper
 from search.ledger import Ledger
 from search.pricing import Price, price
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
-from search.tables import write_tables
+from search.tables import TableWriter
 from search.tokenising_view import show_tokenising
 from search.view import LiveView
-from spaces.errors import InputError, ResourcesError, TaskorderError
+from spaces.errors import ResourcesError, StoreError, TaskorderError
 from spaces.study import Study
 from trainables.preparation import (
     SCRATCH,
@@ -38,14 +42,12 @@ from trainables.preparation import (
     training_planner,
 )
 from trainables.preparing import prepare_elsewhere
-from trainables.progress import drop_progress
+from trainables.progress_board import BoardReader
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
 
-#: Tables are written at most this often while the run goes on.
-TABLES_PERIOD_S = 2.0
-#: ... and after a pause of this many times what the last writing took.
-TABLES_PAUSE = 20.0
+#: Seconds between two looks at whether another run has finished a stage, while nothing runs.
+WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,38 +155,52 @@ def _run(
 ) -> Outcome:
     with directory.driven():
         ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
-        _start_ray(address)
-        coordinator = Coordinator(
-            study,
-            preparation.planner,
-            ledger,
-            max_concurrent=_max_concurrent(study),
-            run_id=resolved["run_id"],
+        start_ray(address)
+        store = StageStore(
+            directory.store_url(study),
+            run=resolved["run_id"],
+            labels=node_labels(),
+            ask=lambda owner: is_node_alive(owner.labels),
         )
-        writer = _TableWriter(directory, coordinator)
-        sweeper = _Sweeper(StageStore(directory.store_url(study)), coordinator)
-        try:
-            if not coordinator.is_finished:
-                if _prepare_model(study, resolved, preparation, console) or is_resumed:
-                    data_root = resolved["data_root"]
-                    _tokenise(study, preparation, Path(data_root) if data_root else None, console)
-                with LiveView(study, lambda: coordinator.records, console) as view:
+        with StoreKeeper(store, study.storage.max_size_gb, ledger, console) as keeper:
+            coordinator = Coordinator(
+                study,
+                preparation.planner,
+                ledger,
+                max_concurrent=max_concurrent(study),
+                run_id=resolved["run_id"],
+                shared=keeper,
+            )
+            keeper.serve(lambda: [coordinator.progress(r.number) for r in coordinator.records])
+            writer = TableWriter(directory.tables, lambda: coordinator.records, keeper.state)
+            try:
+                if not coordinator.is_finished:
+                    if _prepare_model(study, resolved, preparation, console) or is_resumed:
+                        data_root = resolved["data_root"]
+                        folder = Path(data_root) if data_root else None
+                        _tokenise(study, preparation, folder, console)
+                    # Plain lines tell of trials that have ended alone.
+                    notices = BoardReader() if console.is_terminal else BoardReader.off()
+                    with LiveView(study, lambda: coordinator.records, console, notices) as view:
 
-                    def refresh() -> None:
-                        view.refresh()
-                        if writer.is_due:
-                            writer.write()
-                            sweeper.sweep()
+                        def refresh() -> None:
+                            view.refresh()
+                            keeper.tidy()
+                            if writer.is_due:
+                                keeper.tell_set_aside()
+                                writer.write()
+                                keeper.sweep()
 
-                    _tune(study, resolved, directory, preparation, coordinator, refresh)
-        finally:
-            finished = coordinator.num_running == 0 and coordinator.is_finished
-            coordinator.suspend()
-            writer.write()
-            _stop_ray()
-        if finished:
-            sweeper.sweep()
-            directory.note_finished()
+                        _search(study, resolved, directory, preparation, coordinator, refresh)
+            finally:
+                finished = coordinator.num_running == 0 and coordinator.is_finished
+                coordinator.suspend()
+                keeper.tell_set_aside()
+                writer.write()
+                stop_ray()
+            if finished:
+                keeper.sweep()
+                directory.note_finished()
         states = [record.status for record in coordinator.records]
         return Outcome(
             finished=finished,
@@ -193,98 +209,24 @@ def _run(
         )
 
 
-class _Sweeper:
-    """Removes the half-done fine-tunings of settled trials from the store.
+def _search(
+    study: Study,
+    resolved: dict[str, Any],
+    directory: RunDirectory,
+    preparation: Preparation,
+    coordinator: Coordinator,
+    refresh: Callable[[], None],
+) -> None:
+    """Run Ray Tune, again if it has run out of trials while others wait for another run's stages.
 
-    Only after the ledger has a trial's last state: before, a resumed run may need them.
+    Ray Tune asks for its first trial without ever looking up, so that is waited for here.
     """
-
-    def __init__(self, store: StageStore, coordinator: Coordinator) -> None:
-        self._store = store
-        self._coordinator = coordinator
-        self._swept: set[int] = set()
-
-    def sweep(self) -> None:
-        for record in self._coordinator.records:
-            if record.is_final and record.number not in self._swept:
-                drop_progress(self._store, self._coordinator.progress(record.number).plan)
-                self._swept.add(record.number)
-
-
-class _TableWriter:
-    """Writes the tables now and then, less often as they grow."""
-
-    def __init__(self, directory: RunDirectory, coordinator: Coordinator) -> None:
-        self._folder = directory.tables
-        self._coordinator = coordinator
-        self._due_at = -math.inf
-
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() >= self._due_at
-
-    def write(self) -> None:
-        started = time.monotonic()
-        write_tables(self._folder, self._coordinator.records)
-        ended = time.monotonic()
-        self._due_at = ended + max(TABLES_PERIOD_S, TABLES_PAUSE * (ended - started))
-
-
-def _start_ray(address: str | None) -> None:
-    # Tune's own start-up messages speak of settings that are ours to make, not the user's.
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-    import ray  # noqa: PLC0415  (so that input errors are told before Ray is loaded)
-
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    if address is not None:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        ray.init(
-            # One CPU above the machine's own: each trial's trainable takes a sliver of one.
-            num_cpus=len(os.sched_getaffinity(0)) + 1,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=200 * 1024 * 1024,
-        )
-
-
-def _stop_ray() -> None:
-    import ray  # noqa: PLC0415
-
-    ray.shutdown()
-
-
-def _max_concurrent(study: Study) -> int:
-    """Return how many trials fit, or the study's own limit if that is lower.
-
-    Raises:
-        InputError: Not one fits the cluster.
-    """
-    import ray  # noqa: PLC0415
-
-    resources = study.resources
-    cluster: dict[str, float] = ray.cluster_resources()
-    one_local = len(ray.nodes()) == 1
-    cpus = cluster.get("CPU", 0) - (1 if one_local else 0.001)
-    fits = [math.floor(cpus / (resources.workers_per_trial * resources.cpus_per_worker))]
-    if resources.gpus_per_worker:
-        gpus = cluster.get("GPU", 0)
-        fits.append(math.floor(gpus / (resources.workers_per_trial * resources.gpus_per_worker)))
-    if min(fits) < 1:
-        raise InputError(
-            f"resources: no trial fits the cluster, which has {cluster.get('CPU', 0):g} CPUs and "
-            f"{cluster.get('GPU', 0):g} GPUs; a trial needs {resources.workers_per_trial} workers "
-            f"of {resources.cpus_per_worker:g} CPUs and {resources.gpus_per_worker:g} GPUs."
-        )
-    limit = study.search.max_concurrent
-    most = min(fits)
-    return most if limit == "auto" else min(limit, most)
+    while not coordinator.is_finished:
+        while coordinator.select() is None and coordinator.waits_for_others:
+            refresh()
+            time.sleep(WAIT_S)
+        if _tune(study, resolved, directory, preparation, coordinator, refresh):
+            return
 
 
 def _prepare_model(
@@ -336,10 +278,22 @@ def _tune(
     preparation: Preparation,
     coordinator: Coordinator,
     refresh: Callable[[], None],
-) -> None:
-    """Run Ray Tune until the coordinator has nothing left, or the user interrupts.
+) -> bool:
+    """Run Ray Tune until the coordinator has nothing to do, or the user interrupts.
 
-    ``refresh`` is called after each round of Ray's event loop.
+    Args:
+        study: The study.
+        resolved: What its run directory notes with it.
+        directory: The run directory.
+        preparation: What the run needs.
+        coordinator: The coordinator.
+        refresh: Called after each round of Ray's event loop.
+
+    Returns:
+        Whether it was interrupted.
+
+    Raises:
+        StoreError: The store is full or out of reach.
     """
     from ray import tune  # noqa: PLC0415
 
@@ -363,6 +317,12 @@ def _tune(
         else None,
     )
     resources = study.resources.model_dump()
+    searcher, scheduler = CoordinatorSearcher(coordinator), CoordinatorScheduler(coordinator)
+
+    def watch() -> None:
+        if scheduler.halted:
+            raise StoreError(scheduler.halted)
+        refresh()
 
     trainable = tune.with_resources(
         tune.with_parameters(SequenceTrainable, session=session.to_json(), resources=resources),
@@ -371,8 +331,8 @@ def _tune(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=CoordinatorSearcher(coordinator),
-            scheduler=CoordinatorScheduler(coordinator),
+            search_alg=searcher,
+            scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -382,7 +342,7 @@ def _tune(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(directory.ray.resolve()),
             verbose=0,
-            callbacks=[Watcher(refresh)],
+            callbacks=[Watcher(watch)],
             failure_config=tune.FailureConfig(max_failures=study.search.max_failures),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
         ),
@@ -391,6 +351,7 @@ def _tune(
         tuner.fit()
     except tune.TuneError as error:
         raise TaskorderError(f"Ray Tune stopped: {error}") from error
+    return not searcher.has_finished
 
 
 def _trial_name(trial: Any) -> str:

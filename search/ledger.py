@@ -11,7 +11,7 @@ after it, so that ``rebuild`` can make up for whatever a killed driver left undo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -166,6 +166,29 @@ class Ledger:
         self._note(record.number, f"stage:{len(record.stages)}", report.to_json())
         record.stages.append(report)
 
+    def rebuilt(self, record: TrialRecord, report: StageReport) -> None:
+        """Note that a trial trained a stage again that the store had lost."""
+        self._note(record.number, f"rebuilt:{len(record.rebuilt)}", report.to_json())
+        record.rebuilt.append(report)
+
+    def set_aside(self, number: int, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Note what a trial found damaged in the store, so that it is kept on record.
+
+        Args:
+            number: The trial.
+            entries: ``kind``, ``key``, ``reason``, ``where`` and ``at`` of each.
+        """
+        known = self.optuna.user_attrs
+        for entry in entries:
+            name = f"set_aside:{entry['where']}"
+            if name not in known:
+                self.optuna.set_user_attr(name, {**entry, "trial_id": number})
+
+    def all_set_aside(self) -> list[dict[str, Any]]:
+        """Return what was found damaged in the store so far."""
+        found = self.optuna.user_attrs.items()
+        return [entry for name, entry in found if name.startswith("set_aside:")]
+
     def rung(self, record: TrialRecord, report: RungReport) -> None:
         """Note what a trial scored at a rung."""
         self._note(record.number, f"rung:{report.rung}", report.to_json())
@@ -262,6 +285,7 @@ def _record(trial: FrozenTrial) -> TrialRecord:
     attributes = trial.user_attrs
     record = TrialRecord(number=trial.number, proposal=Proposal.from_attributes(attributes))
     record.stages = [StageReport(**data) for data in _numbered(attributes, "stage").values()]
+    record.rebuilt = [StageReport(**d) for d in _numbered(attributes, "rebuilt").values()]
     record.rungs = [RungReport.from_json(data) for data in _numbered(attributes, "rung").values()]
     record.decisions = _numbered(attributes, "decision")
     record.started_at = _time(attributes.get("started_at"))

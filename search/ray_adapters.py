@@ -52,18 +52,32 @@ class CoordinatorSearcher(_NotSaved, Searcher):
         super().__init__(metric="score", mode="max")
         self._coordinator = coordinator
         self.issued: set[int] = set()
+        #: Whether Ray was told that nothing is left; otherwise it was interrupted.
+        self.has_finished = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next new trial's configuration, ``None`` if there is none now."""
         chosen = self._coordinator.select()
         if chosen is None:
-            return Searcher.FINISHED if self._coordinator.num_running == 0 else None
+            self.has_finished = self._is_over()
+            return Searcher.FINISHED if self.has_finished else None
         number = chosen.record.number
         if number in self.issued:
             return None  # Ray knows it already, paused: the scheduler wakes it.
         self.issued.add(number)
         self._coordinator.start(number)
         return trial_config(chosen)
+
+    def _is_over(self) -> bool:
+        """Whether Ray has nothing left to do, now that the coordinator has selected nothing.
+
+        Trials that wait for other runs are no reason to go on, unless Ray has them already: it
+        does not come back from asking for a first trial.
+        """
+        if self._coordinator.num_running:
+            return False
+        is_open = any(not self._coordinator.progress(n).record.is_final for n in self.issued)
+        return not (is_open and self._coordinator.waits_for_others)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -89,6 +103,8 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         self._coordinator = coordinator
         self._ray_trials: dict[int, Trial] = {}
         self._to_end: set[int] = set()
+        #: Why the whole run has to end, if it has to.
+        self.halted = ""
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Remember which Ray trial is which."""
@@ -99,16 +115,27 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         # Ray flattens nested results; a string it leaves alone.
         event = json.loads(result["event"])
         number = _number(trial)
+        if set_aside := event.pop("set_aside"):
+            self._coordinator.on_set_aside(number, set_aside)
         action: Action
         match event.pop("kind"):
             case "stage":
                 action = self._coordinator.on_stage(number, StageReport(**event))
+            case "rebuilt":
+                action = self._coordinator.on_rebuilt(number, StageReport(**event))
             case "rung":
                 action = self._coordinator.on_rung(number, event)
                 self._end_settled(tune_controller)
+            case "lost":
+                action = self._coordinator.on_lost(number, event["error"])
+            case "halt":
+                self.halted = event["error"]
+                action = "pause"
             case _:
                 self._coordinator.on_failure(number, event["error"])
                 action = "stop"
+        # A trial whose process dies starts from its configuration.
+        trial.config.update(_position(self._coordinator.progress(number)))
         return _ACTIONS[action]
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -177,11 +204,12 @@ class Watcher(_NotSaved, Callback):
 
 def trial_config(progress: Progress) -> dict[str, Any]:
     """Return a trial's Ray configuration: its plan and how far it has got."""
-    return {
-        "plan": progress.plan.to_json(),
-        "stages_done": len(progress.record.stages),
-        "rungs_done": len(progress.record.rungs),
-    }
+    return {"plan": progress.plan.to_json(), **_position(progress)}
+
+
+def _position(progress: Progress) -> dict[str, int]:
+    record = progress.record
+    return {"stages_done": len(record.stages), "rungs_done": len(record.rungs)}
 
 
 def describe_error(text: str) -> str:

@@ -14,15 +14,20 @@ from spaces.sequences import SequenceSpace
 
 @dataclass
 class Progress:
-    """A trial's record, and the plan it follows."""
+    """A trial's record, and the plan it follows.
+
+    Attributes:
+        num_lost: How many of its last stages the store has lost, so that they are trained again.
+    """
 
     record: TrialRecord
     plan: TrialPlan
+    num_lost: int = 0
 
     @property
     def next_stage(self) -> str | None:
         """Fingerprint of the stage it needs next; ``None`` when it has them all."""
-        done = len(self.record.stages)
+        done = len(self.record.stages) - self.num_lost
         return self.plan.stages[done].fingerprint if done < len(self.plan.stages) else None
 
     @property

@@ -1,8 +1,11 @@
-"""Writes the tables of a run directory; a pure function of the trials' records."""
+"""Writes the tables of a run directory; a function of the trials' records and the store's state."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,28 @@ _TYPES = {
 }
 
 
-def rows(records: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
+#: Tables are written at most this often while the run goes on.
+TABLES_PERIOD_S = 2.0
+#: ... and after a pause of this many times what the last writing took.
+TABLES_PAUSE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """What became of stages after they were trained.
+
+    Attributes:
+        evicted: Fingerprints of those that made room and are not there.
+        times_set_aside: How often each was found damaged.
+    """
+
+    evicted: Collection[str] = frozenset()
+    times_set_aside: Mapping[str, int] = field(default_factory=dict)
+
+
+def rows(
+    records: Sequence[TrialRecord], store: StoreState | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every table."""
     return {
         "trials": [_trial(record) for record in records],
@@ -36,7 +60,7 @@ def rows(records: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
             for report in record.rungs
             for score in report.scores
         ],
-        "stages": _stages(records),
+        "stages": _stages(records, store or StoreState()),
         "rungs": [
             {
                 "trial_id": record.number,
@@ -53,15 +77,54 @@ def rows(records: Sequence[TrialRecord]) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def write_tables(folder: Path, records: Sequence[TrialRecord]) -> None:
+class TableWriter:
+    """Writes the tables now and then, less often as they grow.
+
+    Args:
+        folder: The run's ``tables`` folder.
+        records: Returns the trials.
+        store: Returns what became of the stages.
+        clock: A monotonic clock.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        records: Callable[[], Sequence[TrialRecord]],
+        store: Callable[[], StoreState],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._records = records
+        self._store = store
+        self._clock = clock
+        self._due_at = -math.inf
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write them again."""
+        return self._clock() >= self._due_at
+
+    def write(self) -> None:
+        """Write them now."""
+        started = self._clock()
+        write_tables(self._folder, self._records(), self._store())
+        ended = self._clock()
+        self._due_at = ended + max(TABLES_PERIOD_S, TABLES_PAUSE * (ended - started))
+
+
+def write_tables(
+    folder: Path, records: Sequence[TrialRecord], store: StoreState | None = None
+) -> None:
     """Write every table, each replaced in one step, so that a reader never sees half of one.
 
     Args:
         folder: The run's ``tables`` folder; made if it is not there.
         records: The trials.
+        store: What became of the stages; as they were trained if not given.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for table, content in rows(records).items():
+    for table, content in rows(records, store).items():
         declared = {column.name: _TYPES[column.kind] for column in TABLES[table]}
         further = dict.fromkeys(name for row in content for name in row if name not in declared)
         schema = pa.schema(
@@ -86,6 +149,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "num_stages": len(proposal.sequence),
         "state": state,
         "phase": proposal.phase,
+        "arm": proposal.arm,
         "score": record.score,
         "rung": record.rungs[-1].rung if record.rungs else -1,
         "steps_trained": record.steps_trained,
@@ -99,7 +163,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def _stages(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+def _stages(records: Sequence[TrialRecord], store: StoreState) -> list[dict[str, Any]]:
     by_fingerprint: dict[str, dict[str, Any]] = {}
     for record in records:
         for position, stage in enumerate(record.stages):
@@ -114,8 +178,12 @@ def _stages(records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
                     "size_bytes": stage.size_bytes,
                     "times_trained": 0,
                     "times_reused": 0,
-                    "evicted": False,
+                    "evicted": stage.fingerprint in store.evicted,
+                    "times_set_aside": store.times_set_aside.get(stage.fingerprint, 0),
                 },
             )
             row["times_reused" if stage.reused else "times_trained"] += 1
+    for record in records:
+        for stage in record.rebuilt:
+            by_fingerprint[stage.fingerprint]["times_trained"] += 1
     return list(by_fingerprint.values())

@@ -22,10 +22,11 @@ class Proposal:
         sequence: Its sequence.
         target: Its target.
         seed: Seed of stages and fine-tuning.
-        phase: ``baseline``, ``search`` or ``confirm``.
+        phase: ``baseline``, ``arm``, ``search`` or ``confirm``.
         group: Trials of one group are compared together (objective ``average``); a trial alone
             has the empty group.
         hyperparameters: Values by scoped name.
+        arm: Arm of the study that it is in, whatever its phase; empty for none.
     """
 
     sequence: Sequence
@@ -34,6 +35,7 @@ class Proposal:
     phase: str
     group: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    arm: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -52,6 +54,7 @@ class Proposal:
             "phase": self.phase,
             "group": self.group,
             "hyperparameters": dict(self.hyperparameters),
+            "arm": self.arm,
             "target": self.target,
             # Last: its presence says that the others are there.
             "sequence": str(self.sequence),
@@ -67,6 +70,7 @@ class Proposal:
             attributes["phase"],
             attributes["group"],
             attributes["hyperparameters"],
+            attributes.get("arm", ""),
         )
 
 
@@ -128,6 +132,7 @@ class TrialRecord:
         status: ``waiting``, ``running``, ``paused`` or a final state.
         stages: The stages it has, in order.
         rungs: Its reports, in order.
+        rebuilt: Stages it trained again because the store had lost them.
         decisions: Rung to ``promote``, ``pause``, ``stop`` or ``complete``.
     """
 
@@ -136,6 +141,7 @@ class TrialRecord:
     status: str = "waiting"
     stages: list[StageReport] = field(default_factory=list)
     rungs: list[RungReport] = field(default_factory=list)
+    rebuilt: list[StageReport] = field(default_factory=list)
     decisions: dict[int, str] = field(default_factory=dict)
     error: str = ""
     started_at: datetime | None = None
@@ -152,6 +158,12 @@ class TrialRecord:
         return self.rungs[-1].score if self.rungs else float("nan")
 
     @property
+    def why_nan(self) -> str:
+        """Why its last score is NaN."""
+        last = self.rungs[-1]
+        return f"rung {last.rung}: {last.error or 'the score is NaN'}"
+
+    @property
     def entity(self) -> str:
         """What it competes as."""
         return self.proposal.group or str(self.number)
@@ -159,7 +171,7 @@ class TrialRecord:
     @property
     def steps_trained(self) -> int:
         """Steps this trial trained itself, stages and target."""
-        own = sum(stage.steps for stage in self.stages if not stage.reused)
+        own = sum(stage.steps for stage in self._trained)
         return own + sum(rung.steps_trained for rung in self.rungs)
 
     @property
@@ -170,5 +182,10 @@ class TrialRecord:
     @property
     def wall_s(self) -> float:
         """Seconds of training and evaluation."""
-        own = sum(stage.wall_s for stage in self.stages if not stage.reused)
+        own = sum(stage.wall_s for stage in self._trained)
         return own + sum(rung.wall_s for rung in self.rungs)
+
+    @property
+    def _trained(self) -> list[StageReport]:
+        """What it trained itself."""
+        return [*(stage for stage in self.stages if not stage.reused), *self.rebuilt]

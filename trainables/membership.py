@@ -58,9 +58,11 @@ class Membership:
 
     def __exit__(self, *error: object) -> None:
         """Give back every lease, protect nothing any more, and say that this run has ended."""
-        for key in list(self._held):
-            self.release(key)
-        self._presence.__exit__(*error)
+        try:
+            for key in list(self._held):
+                self.release(key)
+        finally:
+            self._presence.__exit__(*error)
 
     def claim(self, key: str) -> Claim:
         """Ask for the right to train a stage. Does not wait; look, lease, look again.
@@ -86,11 +88,17 @@ class Membership:
         self._held[key] = lease
         return Claim("held")
 
-    def release(self, key: str) -> None:
-        """Give a stage back; nothing happens if it is not held."""
+    def may_ask(self, key: str) -> bool:
+        """Whether a stage that was busy would be asked for again by now."""
+        known = self._busy.get(key)
+        return known is None or self._clock() >= known[0]
+
+    def release(self, key: str) -> bool:
+        """Give a stage back; return whether it was held."""
         lease = self._held.pop(key, None)
         if lease is not None:
             self._store.leases.release(lease)
+        return lease is not None
 
     def busy(self) -> dict[str, Busy]:
         """Return the stages that others were training when last asked, and who."""

@@ -7,6 +7,7 @@ trial costs no process start.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import ray
 from ray import tune
 
-from spaces.errors import TaskorderError
+from spaces.errors import StoreError, TaskorderError
 from spaces.plan import TrialPlan
+from trainables.lineage import found_stage, num_lost
+from trainables.storage.errors import EntryLostError
 from trainables.store import StageStore
 from trainables.worker import TrainingWorker
 
@@ -27,9 +30,20 @@ class SequenceTrainable(tune.Trainable):
     """Trains a sequence's stages, then fine-tunes and evaluates the target.
 
     The configuration has ``plan`` (``TrialPlan.to_json``), ``stages_done`` and ``rungs_done`` (of
-    an interrupted run). Each ``step`` returns an ``event``: ``stage``, ``rung`` or ``failed``; a
-    rung whose score is NaN comes with the reason in ``error``.
+    an interrupted run). Each ``step`` returns an ``event``:
+
+    - ``stage``: a stage, trained or found in the store;
+    - ``rebuilt``: a stage that the trial had, trained again because the store has lost it;
+    - ``rung``: a rung of the target; if its score is NaN, the reason is in ``error``;
+    - ``lost``: the store has lost something that is made again when the trial goes on;
+    - ``halt``: the store is full, out of reach or closed to this user, so no trial can go on;
+    - ``failed``: the trial has failed for good.
+
+    Each comes with ``set_aside``, what was found damaged in the store on the way.
     """
+
+    _stages_done: int
+    _rungs_done: int
 
     def setup(
         self,
@@ -61,12 +75,21 @@ class SequenceTrainable(tune.Trainable):
         """Do the next unit of work."""
         try:
             return self._next_unit()
+        except StoreError as error:
+            return self._store_failed(error)
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
+            if isinstance(cause, StoreError):
+                return self._store_failed(cause)
             if isinstance(cause, TaskorderError):
                 # Trying again would fail again, so Ray need not know.
-                return _event("failed", {"error": f"{type(cause).__name__}: {cause}"})
+                return self._event("failed", {"error": f"{type(cause).__name__}: {cause}"})
             raise
+
+    def _store_failed(self, error: StoreError) -> dict[str, Any]:
+        """Say what the store has lost, which is made again, or that it needs a person."""
+        kind = "lost" if isinstance(error, EntryLostError) else "halt"
+        return self._event(kind, {"error": f"{type(error).__name__}: {error}"})
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Return the position in the plan: everything else is in the store, by fingerprint."""
@@ -75,8 +98,10 @@ class SequenceTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
         """Continue at a position in the plan."""
         if checkpoint:
-            self._stages_done = checkpoint["stages_done"]
-            self._rungs_done = checkpoint["rungs_done"]
+            # The configuration may be the later of the two: it follows every report.
+            stages_done, rungs_done = self._stages_done, self._rungs_done
+            self._stages_done = max(stages_done, checkpoint["stages_done"])
+            self._rungs_done = max(rungs_done, checkpoint["rungs_done"])
 
     def cleanup(self) -> None:
         """End the workers."""
@@ -94,29 +119,39 @@ class SequenceTrainable(tune.Trainable):
         self._rungs_done = config["rungs_done"]
 
     def _next_unit(self) -> dict[str, Any]:
-        if self._stages_done < len(self._plan.stages):
-            stage = self._plan.stages[self._stages_done]
-            with self._store.lock(stage.fingerprint):
-                entry = self._store.get("stages", stage.fingerprint)
-                if entry is None:
-                    report = self._all("train_stage", asdict(stage), self._plan.base)
-                else:
-                    report = {
-                        "fingerprint": stage.fingerprint,
-                        "parent": stage.parent,
-                        "sequence": stage.sequence,
-                        "steps": stage.settings.steps,
-                        "wall_s": entry.metadata["wall_s"],
-                        "size_bytes": entry.size_bytes,
-                        "reused": True,
-                        "run": entry.metadata.get("run", ""),
-                    }
+        done = self._stages_done
+        lost = num_lost(self._store, self._plan, done)
+        if lost:
+            return self._event("rebuilt", self._have(done - lost))
+        if done < len(self._plan.stages):
+            report = self._have(done)
             self._stages_done += 1
-            return _event("stage", report)
+            return self._event("stage", report)
         report = self._all("run_rung", self._plan_json, self._rungs_done)
         self._rungs_done += 1
         shown = {name: report[name] for name in ("score", "rung", "budget_steps")}
-        return {**_event("rung", report), **shown}
+        return {**self._event("rung", report), **shown}
+
+    def _have(self, index: int) -> dict[str, Any]:
+        """Find a stage in the store, or train it; return its report."""
+        stage = self._plan.stages[index]
+        with self._store.lock(stage.fingerprint):
+            found = found_stage(self._store, self._plan, index)
+            if found is not None:
+                return found.to_json()
+            report: dict[str, Any] = self._all("train_stage", asdict(stage), self._plan.base)
+            return report
+
+    def _event(self, kind: str, content: dict[str, Any]) -> dict[str, str]:
+        """Return an event as one JSON string: Ray would flatten a nested result."""
+        reports = [self._store.take_report().to_json()["quarantined"]]
+        if kind in ("lost", "halt", "failed") and self._workers:
+            # Workers that are gone cannot say what they saw; the quarantine's own files can.
+            with contextlib.suppress(ray.exceptions.RayError):
+                calls = [worker.take_set_aside.remote() for worker in self._workers]
+                reports += ray.get(calls, timeout=GRACE_S)
+        set_aside = [entry for report in reports for entry in report]
+        return {"event": json.dumps({"kind": kind, "set_aside": set_aside, **content})}
 
     def _all(self, method: str, *arguments: Any) -> Any:
         """Call a method on all workers together; return worker 0's answer."""
@@ -156,11 +191,6 @@ def _is_lost(call: Any) -> bool:
     except ray.exceptions.RayError:
         return True
     return False
-
-
-def _event(kind: str, content: dict[str, Any]) -> dict[str, str]:
-    """Return an event as one JSON string: Ray would flatten a nested result."""
-    return {"event": json.dumps({"kind": kind, **content})}
 
 
 def placement(resources: dict[str, Any]) -> tune.PlacementGroupFactory:

@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from spaces.errors import StoreError, TrainingError
+from spaces.errors import TrainingError
 from spaces.plan import TrainSettings
 from spaces.stages import Mixture
 from spaces.study import DeepSpeedSection
@@ -34,6 +34,7 @@ from trainables.micro_batch_sizes import MicroBatchSizes
 from trainables.models import TaskModel, build_model
 from trainables.session_config import SessionConfig
 from trainables.steps import Layout, stage_steps
+from trainables.storage.errors import EntryLostError
 from trainables.store import StageStore
 
 _log = logging.getLogger(__name__)
@@ -233,9 +234,11 @@ class Trainer:
         if training.parent != training.base:
             entry = self._store.get("stages", training.parent)
             if entry is None:
-                raise StoreError(
+                raise EntryLostError(
+                    "stages",
+                    training.parent,
                     f"stage {training.parent[:12]} is not in the store {self._store.url}. Resume "
-                    "the run; it is trained again when it is needed."
+                    "the run; it is trained again when it is needed.",
                 )
             weights = self._store.load(entry)
         catalogue, mixture = self._inputs.catalogue, training.mixture

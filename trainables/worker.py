@@ -9,6 +9,7 @@ from typing import Any
 import ray
 
 from spaces.plan import StagePlan, TrialPlan
+from trainables.progress_board import reporting
 from trainables.session_config import SessionConfig
 
 
@@ -58,8 +59,16 @@ class TrainingWorker:
 
     def train_stage(self, plan: dict[str, Any], base: str) -> dict[str, Any]:
         """Train one stage; see ``Session.train_stage``."""
-        return asdict(self._session.train_stage(StagePlan.from_json(plan), base))
+        with reporting(self._rank) as report:
+            return asdict(self._session.train_stage(StagePlan.from_json(plan), base, report))
 
     def run_rung(self, plan: dict[str, Any], rung: int) -> dict[str, Any]:
         """Fine-tune and evaluate up to one rung; see ``Session.run_rung``."""
-        return asdict(self._session.run_rung(TrialPlan.from_json(plan), rung))
+        with reporting(self._rank) as report:
+            return asdict(self._session.run_rung(TrialPlan.from_json(plan), rung, report))
+
+    def take_set_aside(self) -> list[dict[str, Any]]:
+        """Return what this worker found damaged in the store since this was last called."""
+        if self._session is None:
+            return []
+        return [entry.to_json() for entry in self._session.store.take_report().quarantined]

@@ -36,6 +36,10 @@ class Quarantined:
     where: str
     at: str
 
+    def to_json(self) -> dict[str, str]:
+        """Return JSON-able data."""
+        return asdict(self)
+
 
 def set_aside(
     files: Files, kind: Kind, key: str, meta: bytes, data: str | None, reason: str
