@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,11 +14,28 @@ from rich.table import Table
 from rich.text import Text
 
 from search.trials import TrialRecord
+from spaces.reports import StepProgress
 from spaces.study import Study
 
 _STATES = ("complete", "pruned", "failed", "running", "waiting")
 _REFRESH_S = 0.5
 NO_STAGES = "(no intermediate task)"
+#: Trainings that are shown one by one; of more, only their number.
+MOST_SHOWN = 12
+#: A training that was silent for longer says since when: it is a large step, or it hangs.
+SILENT_S = 15.0
+
+
+class Notice(Protocol):
+    """What a worker said last of its training."""
+
+    @property
+    def progress(self) -> StepProgress:
+        """Where the training is."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the worker said so."""
 
 
 class LiveView:
@@ -27,14 +45,20 @@ class LiveView:
         study: The study.
         records: Returns the run's trials.
         console: Where to print.
+        notices: Returns what the trainings that go on said last; it must not wait for them.
     """
 
     def __init__(
-        self, study: Study, records: Callable[[], Sequence[TrialRecord]], console: Console
+        self,
+        study: Study,
+        records: Callable[[], Sequence[TrialRecord]],
+        console: Console,
+        notices: Callable[[], Sequence[Notice]] = list,
     ) -> None:
         self._study = study
         self._records = records
         self._console = console
+        self._notices = notices
         self._started = time.monotonic()
         self._done_at_start = sum(record.is_final for record in records())
         self._told: set[int] = {record.number for record in records() if record.is_final}
@@ -96,7 +120,9 @@ class LiveView:
                 f"{incumbent.score:.1f}" if incumbent else "-",
                 f"{baseline.score:.1f}" if baseline else "-",
             )
-        return Group(Text(f"taskorder  {self._study.name}", style="bold"), head, best)
+        title = Text(f"taskorder  {self._study.name}", style="bold")
+        notices = self._notices()
+        return Group(title, head, best, *([_trainings(notices)] if notices else []))
 
     def _print_news(self, records: Sequence[TrialRecord]) -> None:
         for record in records:
@@ -122,6 +148,31 @@ class LiveView:
         left = sum(not record.is_final for record in records) + to_ask
         guess = f", about {_clock(elapsed / done * left)} left" if done and left else ""
         return f"{_clock(elapsed)} so far{guess}"
+
+
+def _trainings(notices: Sequence[Notice]) -> RenderableType:
+    """Return a table of the trainings that go on."""
+    table = Table(title=None, box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("training now")
+    for column in ("step", "loss", "tokens/s", "left"):
+        table.add_column(column, justify="right")
+    for notice in notices[:MOST_SHOWN]:
+        progress = notice.progress
+        left = _clock(progress.left_s)
+        if progress.step >= progress.steps:
+            left = "trained; evaluating or storing"
+        elif notice.age_s > SILENT_S:
+            left = f"silent for {_clock(notice.age_s)}"
+        table.add_row(
+            Text(progress.what),
+            f"{progress.step:,}/{progress.steps:,}",
+            f"{progress.loss:.4g}",
+            f"{progress.tokens_per_s:,.0f}",
+            left,
+        )
+    if len(notices) > MOST_SHOWN:
+        table.add_row(f"and {len(notices) - MOST_SHOWN:,} more")
+    return table
 
 
 def _state(record: TrialRecord) -> str:

@@ -8,35 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from spaces.reports import StepProgress
+
 #: Seconds between two reports.
 EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class StepProgress:
-    """Where training is.
-
-    Attributes:
-        what: The stage's sequence, or the target's name.
-        step: Steps trained, those before this process included.
-        steps: Steps to train.
-        loss: Mean loss of the steps since the report before, of the first worker's share of the
-            examples; NaN before the first step.
-        tokens_per_s: Tokens of the examples of all workers since the report before, a second.
-        left_s: Seconds that the steps to come will take at the speed so far.
-    """
-
-    what: str
-    step: int
-    steps: int
-    loss: float
-    tokens_per_s: float
-    left_s: float
 
 
 Report = Callable[[StepProgress], None]

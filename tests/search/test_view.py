@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rich.console import Console
 
 from search.trials import Proposal, RungReport, TrialRecord
 from search.view import LiveView
+from spaces.reports import StepProgress
 from spaces.sequences import Sequence
 from spaces.study import load_study
 
@@ -64,3 +66,31 @@ def test_the_live_table_names_states_incumbents_and_the_baseline():
     assert "2 complete  1 waiting" in text
     line = next(line for line in text.splitlines() if line.startswith("mini_pos"))
     assert line.split() == ["mini_pos", "mini_qa", "60.0", "50.0"]
+
+
+@dataclass
+class Said:
+    progress: StepProgress
+    age_s: float = 1.0
+
+
+def test_trainings_that_go_on_are_shown_with_their_speed():
+    told = [
+        Said(StepProgress("mini_qa>mini_pos", 120, 4000, 0.51239, 12345.6, 95.0)),
+        Said(StepProgress("mini_pos", 8, 8, 1.5, 900.0, 0.0), age_s=40.0),
+        Said(StepProgress("mini_qa", 1, 8, 1.5, 900.0, 70.0), age_s=40.0),
+    ]
+    out = io.StringIO()
+    console = Console(file=out, width=100)
+    view = LiveView(load_study("mini"), list, console, lambda: told)
+    console.print(view.render([]))
+    lines = out.getvalue().splitlines()
+    shown = lines[next(i for i, line in enumerate(lines) if "training now" in line) + 1 :]
+    assert [line.split() for line in shown] == [
+        ["mini_qa>mini_pos", "120/4,000", "0.5124", "12,346", "1m", "35s"],
+        ["mini_pos", "8/8", "1.5", "900", "trained;", "evaluating", "or", "storing"],
+        ["mini_qa", "1/8", "1.5", "900", "silent", "for", "0m", "40s"],
+    ]
+    told *= 10
+    console.print(view.render([]))
+    assert "and 18 more" in out.getvalue()

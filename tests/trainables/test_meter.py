@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.meter import Meter, StepProgress
+from spaces.reports import StepProgress
+from trainables.meter import Meter
 
 
 class Clock:
