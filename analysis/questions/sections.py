@@ -1,0 +1,80 @@
+"""An answer as sections of the report."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.findings import Section, Table
+from analysis.frames import Run
+from analysis.page_parts import table_of
+from analysis.questions.answer import CONFIDENCE, Answer, Finding
+from analysis.wording import clean
+
+#: Rows of the table behind an answer before it is cut; all are in ``question.csv``.
+MAX_ROWS = 60
+TITLE = "The research question"
+
+
+def question_sections(run: Run) -> list[Section]:
+    """Return the report's sections on the study's research question.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The answer with what it rests on, and the rows behind it; nothing where the study asks no
+        question.
+    """
+    from analysis.questions import answer_question  # noqa: PLC0415  (it loads the questions)
+
+    found = answer_question(run)
+    return [] if found is None else sections_of(found)
+
+
+def sections_of(answer: Answer) -> list[Section]:
+    """Write an answer as sections: words and tables of text."""
+    note = (
+        f"All intervals of this table hold at once with {CONFIDENCE:.0%}: the answer rests on them."
+    )
+    rows = tuple(
+        (
+            clean(finding.what),
+            finding.verdict,
+            _value(finding, finding.estimate.mean),
+            "-"
+            if math.isnan(finding.estimate.low)
+            else f"{_value(finding, finding.estimate.low)} to "
+            f"{_value(finding, finding.estimate.high)}",
+            clean(finding.reason),
+        )
+        for finding in answer.findings
+    )
+    header = ("what", "it is", "estimate", "interval", "note")
+    table = Table(header, rows, num_left=2, note=note) if rows else None
+    parts = [
+        Section(
+            f"{TITLE}: {clean(answer.question)}",
+            (clean(answer.sentence), *(clean(caveat) for caveat in answer.caveats)),
+            table,
+        )
+    ]
+    frame = answer.rows if answer.shown is None else answer.shown
+    if not frame.empty:
+        shown = _laid_out(frame) if answer.shown is not None else table_of(frame, MAX_ROWS)
+        about = "Each interval holds alone, with 95%."
+        shown = Table(shown.header, shown.rows, shown.num_left, f"{about} {shown.note}".strip())
+        parts.append(Section(f"{TITLE}: the rows behind the answer", table=shown))
+    return parts
+
+
+def _value(finding: Finding, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:+.1f} {finding.unit}" if finding.unit else f"{value:.2f}"
+
+
+def _laid_out(frame: pd.DataFrame) -> Table:
+    rows = tuple(tuple(clean(cell) for cell in row) for row in frame.itertuples(index=False))
+    return Table(tuple(str(name) for name in frame.columns), rows, num_left=2)
