@@ -69,6 +69,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "reported_at": START,
     },
 }
+#: What a column has that no test of ours speaks of, by kind.
+_UNKNOWN = {"string": "", "int64": 0, "float64": float("nan"), "bool": False, "timestamp": None}
 
 
 def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -79,6 +81,8 @@ def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             row.setdefault("num_stages", len([s for s in row["sequence"].split(">") if s]))
         if table == "stages":
             del row["trial_id"]
+        for column in TABLES[table]:
+            row.setdefault(column.name, _UNKNOWN[column.kind])
     return typed_frame(pd.DataFrame(filled), table) if filled else empty_frame(table)
 
 

@@ -1,0 +1,123 @@
+"""Hand over a trained model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.commands.options import DataRoot, RunArgument, console
+from spaces.errors import InputError
+
+
+def export(
+    run_dir: RunArgument,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder to make; new or empty.")
+    ],
+    target: Annotated[
+        str | None, typer.Option("--target", help="The target; needed if the run has several.")
+    ] = None,
+    trial: Annotated[
+        int | None, typer.Option("--trial", help="A trial's number; the best one by default.")
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--tolerance", min=0.0, help="Points that the score may differ from the recorded one."
+        ),
+    ] = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Write the best model as a Hugging Face folder with a model card; it is trained again."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out}: is there already. Give a new or an empty folder.")
+    from analysis.frames import load_run  # noqa: PLC0415
+    from search import export_command  # noqa: PLC0415
+    from search.model_card import card  # noqa: PLC0415
+    from search.rundir import RunDirectory  # noqa: PLC0415
+    from trainables.preparation import check_model, prepare  # noqa: PLC0415
+    from trainables.session_config import SessionConfig  # noqa: PLC0415
+
+    directory = RunDirectory(run_dir)
+    study, resolved = directory.read()
+    choice = export_command.choose_trial(load_run(run_dir), target, trial)
+    record = export_command.read_trial(directory, study, choice.trial_id)
+    if data_root is None and resolved["data_root"]:
+        data_root = Path(resolved["data_root"])
+    check_model(study.model)
+    preparation = prepare(study, data_root, run_dir)
+    proposal = record.proposal
+    plan = preparation.planner.plan(
+        record.number,
+        proposal.sequence,
+        proposal.target,
+        seed=proposal.seed,
+        hyperparameters=dict(proposal.hyperparameters),
+    )
+    export_command.check_plan(plan, record)
+    config = SessionConfig(
+        study=study,
+        model_path=preparation.model_path,
+        store_url=directory.store_url(study),
+        data_root=str(data_root) if data_root else None,
+        evaluation=preparation.evaluation,
+        run_id=resolved["run_id"],
+        cache_dir=str(Path(study.storage.cache).expanduser().resolve())
+        if study.storage.cache
+        else None,
+    )
+    from trainables.exporting import export_model  # noqa: PLC0415  (torch)
+
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        with console.status("Starting") as shown:
+            exported = export_model(config, plan, partial, tell=shown.update)
+        scores = [score.to_json() for score in exported.scores]
+        check = export_command.check_score(
+            record,
+            exported.objective,
+            scores,
+            export_command.TOLERANCE if tolerance is None else tolerance,
+        )
+        used = dict.fromkeys(
+            str(stream) for stage in plan.stages for stream in stage.mixture.all_streams
+        )
+        data = {
+            name: preparation.planner.data[name].fingerprint for name in (*used, proposal.target)
+        }
+        facts = {
+            "class": f"{exported.architecture} ({exported.auto})",
+            "trained again on": f"{exported.device}, {exported.precision}",
+            **{name: str(version) for name, version in resolved["versions"].items()},
+        }
+        text = card(
+            study,
+            record,
+            choice,
+            plan,
+            check,
+            task=study.catalogue()[proposal.target],
+            scores=scores,
+            data=data,
+            facts=facts,
+            pipeline=exported.pipeline,
+        )
+        (partial / "README.md").write_text(text, encoding="utf-8")
+        if out.exists():
+            out.rmdir()
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    console.print(check.sentence(), highlight=False, soft_wrap=True)
+    how = (
+        f'transformers.pipeline("{exported.pipeline}", model="{out}")'
+        if exported.pipeline
+        else f"transformers.{exported.auto}: there is no pipeline for {plan.target}"
+    )
+    console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"load it with {how}", markup=False, highlight=False, soft_wrap=True)
