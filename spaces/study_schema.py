@@ -211,11 +211,18 @@ class StorageSection(Section):
     max_size_gb: float | None = Field(default=None, gt=0)
 
 
+#: Research questions that a report can answer; ``analysis.questions`` does.
+Question = Literal[
+    "task-order", "morphology", "multilingual-tydiqa", "low-resource-mlm", "model-size", "stilts"
+]
+
+
 class Study(Section):
     """A whole study file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
+    question: Question | None = None
     model: ModelSection
     intermediate: IntermediateSection
     targets: tuple[TargetSection, ...] = Field(min_length=1)
