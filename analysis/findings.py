@@ -8,46 +8,23 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from analysis.comparisons import compare_best
 from analysis.frames import Run
 from analysis.languages import language_scores
-from analysis.observations import ALL_AT_ONCE, NO_INTERMEDIATE
+from analysis.observations import ALL_AT_ONCE
+from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
+from analysis.verdicts import answer_of, comparisons_table
 from analysis.wording import clean, duration, number, spell
+
+__all__ = ["Section", "Table", "findings"]
 
 #: Rows of a leaderboard beside the references, and languages of a table, before it is cut.
 TOP, LANGUAGES, FAILURES = 5, 12, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        header: Column names; those after the first ``num_left`` hold numbers.
-        rows: Cells, as many in each row as in the header.
-        num_left: How many columns hold words.
-        note: A line below it; may be empty.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    num_left: int = 1
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the report: a title, paragraphs, perhaps a table, perhaps code to copy."""
-
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    table: Table | None = None
-    code: tuple[str, ...] = ()
 
 
 def findings(run: Run) -> list[Section]:
@@ -57,20 +34,21 @@ def findings(run: Run) -> list[Section]:
         run: A run, finished or not.
 
     Returns:
-        The answer per target; a leaderboard and the scores by language for each; cost; how sure
-        this is; failed trials, if any; where to look next.
+        The answer per target; how sure it is; a leaderboard and the scores by language for each
+        target; cost; failed trials, if any; where to look next.
     """
     board = leaderboard(run)
-    sections = [_answer(run, board), *_problems(run)]
+    compared = compare_best(run)
+    sections = [_answer(run, board, compared), *_problems(run), _certainty(run, board, compared)]
     for target in dict.fromkeys(board["target"]):
         ranked = board[board["target"] == target]
         sections.append(_ranking(target, ranked))
         sections += _by_language(run, target, ranked["sequence"].iloc[0])
-    sections += [_cost(run), _certainty(run, board), *_failures(run), _next(run)]
+    sections += [_cost(run), *_failures(run), _next(run, board)]
     return sections
 
 
-def _answer(run: Run, board: pd.DataFrame) -> Section:
+def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
     unfinished = run.trials["state"].isin(["running", "waiting"]).sum()
     paragraphs = []
     if unfinished:
@@ -81,7 +59,10 @@ def _answer(run: Run, board: pd.DataFrame) -> Section:
     if board.empty:
         paragraphs.append("No trial has finished at the full budget yet, so there is no answer.")
     best = board[board["rank"] == 1]
-    paragraphs += [_best(row) for row in best.to_dict("records")]
+    paragraphs += [
+        answer_of(row, compared[compared["target"] == row["target"]])
+        for row in best.to_dict("records")
+    ]
     return Section(f"{clean(run.name)}: the best sequence of intermediate tasks", tuple(paragraphs))
 
 
@@ -91,36 +72,6 @@ def _problems(run: Run) -> list[Section]:
     if older:
         found += (f"An older run: columns that it lacks, filled: {len(older)} (run.problems).",)
     return [Section("What of this run could not be read", found)] if found else []
-
-
-def _best(row: dict[Any, Any]) -> str:
-    name = spell(row["sequence"], row["baseline"])
-    seeds = f"{row['num_seeds']} seed" + ("s" if row["num_seeds"] > 1 else "")
-    score = f"{clean(row['target'])}: {name}, {number(row['score'])} points ({seeds})"
-    if row["baseline"] == NO_INTERMEDIATE:
-        return f"{score}. No sequence of intermediate tasks did better."
-    against = [_gain(row, "gain", "no intermediate task")]
-    if row["baseline"] != ALL_AT_ONCE:
-        against.append(_gain(row, "gain_over_all", "all tasks at once"))
-    return f"{score}. {'; '.join(against)}. {_verdict(row)}"
-
-
-def _gain(row: dict[Any, Any], name: str, reference: str) -> str:
-    gain, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
-    if math.isnan(gain):
-        return f"not comparable with {reference} (no seed in common)"
-    if math.isnan(low):
-        return f"{number(gain, sign=True)} over {reference} (one seed, no interval)"
-    interval = f"{number(low, sign=True)} to {number(high, sign=True)}"
-    return f"{number(gain, sign=True)} over {reference} (95% interval {interval})"
-
-
-def _verdict(row: dict[Any, Any]) -> str:
-    if math.isnan(row["gain_low"]):
-        return "Not confirmed: it has yet to be repeated on other seeds."
-    if row["gain_low"] > 0:
-        return "It helps: the interval over no intermediate task lies above 0."
-    return "Not shown to help: the interval over no intermediate task reaches 0."
 
 
 def _ranking(target: str, board: pd.DataFrame) -> Section:
@@ -139,7 +90,7 @@ def _ranking(target: str, board: pd.DataFrame) -> Section:
     header = ("sequence", "rank", "seeds", "score", "over none", "over all")
     note = (
         f"The best {min(TOP, len(board))} of {len(board)} sequences, and the references. +- is "
-        "half a 95% interval; where it is missing, the sequence ran on one seed."
+        "half a 95% interval of that sequence alone; where it is missing, it ran on one seed."
     )
     return Section(f"{clean(target)}: leaderboard", table=Table(header, rows, note=note))
 
@@ -212,7 +163,7 @@ def _cost(run: Run) -> Section:
     return Section("What it cost and saved", tuple(paragraphs), Table(header, rows))
 
 
-def _certainty(run: Run, board: pd.DataFrame) -> Section:
+def _certainty(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
     lines = [_selection(str(run.study.get("select_on", "")))]
     confirmed = board[board["confirmed"] & (board["baseline"] == "")]
     lines.append(
@@ -221,13 +172,14 @@ def _certainty(run: Run, board: pd.DataFrame) -> Section:
     )
     lines.append(
         "Intervals are 95%, Student's t on scores or on differences under the same seed, with the "
-        "noise of all repeated sequences of a target pooled. They hold for one sequence at a time, "
-        "not for the best of many, and only for this data and these hyperparameters."
+        "noise of all repeated sequences of a target pooled. Those of the answer and of the table "
+        "here hold for all comparisons at once, those elsewhere for one sequence at a time; all of "
+        "them only for this data and these hyperparameters."
     )
     unscored = ((run.trials["state"] == "complete") & run.trials["score"].isna()).sum()
     if unscored:
         lines.append(f"Complete trials without a score (NaN), left out: {unscored}.")
-    return Section("How sure this is", tuple(lines))
+    return Section("How sure this is", tuple(lines), comparisons_table(compared))
 
 
 def _selection(select_on: str) -> str:
@@ -262,17 +214,23 @@ def _failures(run: Run) -> list[Section]:
     return [Section(f"Failed trials: {len(failed)}", table=table)]
 
 
-def _next(run: Run) -> Section:
+def _next(run: Run, board: pd.DataFrame) -> Section:
     path = run.location
     quoted = shlex.quote(path)
     code = [
-        "from analysis import load_run",
-        f"run = load_run({path!r})",
-        "run.trials, run.scores, run.stages, run.rungs   # pandas frames",
-        "",
-        f"taskorder report {quoted} --out DIR   # this report as Markdown, every table as CSV",
-        f"taskorder status {quoted}             # counts, incumbents, time left",
+        "from analysis import compare_best, load_run, plots",
+        f"run = load_run({path!r})   # run.trials, .scores, .stages, .rungs: pandas frames",
+        "compare_best(run)",
     ]
+    if not board.empty:
+        target = str(board["target"].iloc[0])
+        code.append(f"plots.trie(run, {target!r}).save('trie.pdf')")
+    code += ["", f"taskorder report {quoted} --out DIR   # page, Markdown, LaTeX, every table"]
+    for target in dict.fromkeys(run.trials.loc[run.trials["state"] == "complete", "target"]):
+        chosen = shlex.quote(clean(target))
+        code.append(f"taskorder export {quoted} --target {chosen} --out DIR   # its best model")
+        break
     if run.trials["state"].isin(["running", "waiting"]).any():
-        code.append(f"taskorder resume {quoted}             # continue an interrupted run")
+        code.append(f"taskorder status {quoted} --watch   # while it goes on")
+        code.append(f"taskorder resume {quoted}   # continue an interrupted run")
     return Section("Where to look next", code=tuple(code))

@@ -19,18 +19,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import plots
-from analysis.findings import Section, Table, findings
+from analysis.findings import findings
 from analysis.frames import Run
 from analysis.page_parts import (
     caveats_of,
     commands_of,
-    comparisons_of,
     facts_of,
     study_of,
     table_of,
     trials_of,
 )
 from analysis.plots import Picture
+from analysis.questions.sections import question_sections
+from analysis.sections import Section, Table
 from analysis.statistics import leaderboard
 from analysis.wording import clean
 from spaces.errors import InputError
@@ -85,6 +86,7 @@ def render_page(run: Run) -> str:
     certainty, rest = _split(rest, "How sure")
     cost, rest = _split(rest, "What it cost")
     problems = [s for s in rest if s.title.startswith(("What of this run", "Failed trials"))]
+    question = question_sections(run)
     content = {
         "name": clean(run.name),
         "answer": answer,
@@ -93,9 +95,9 @@ def render_page(run: Run) -> str:
             *(("answer", "Answer"), ("sure", "How sure"), ("cost", "Cost"), ("search", "Search")),
             *((part.id, part.title) for part in parts),
             *(("trials", "Trials"), ("caveats", "Caveats"), ("repeat", "Repeat it")),
+            *([("question", "The research question")] if question else []),
         ],
         "certainty": certainty,
-        "comparisons": comparisons_of(run),
         "cost": cost,
         "overall": list(_figures("all", _overall(run))),
         "targets": parts,
@@ -105,6 +107,7 @@ def render_page(run: Run) -> str:
         "commands": commands_of(run),
         "study": study,
         "resolved": resolved,
+        "question": question,
         "further": [section for section in rest if section not in problems],
         "script": Markup(script),
         "script_hash": f"sha256-{digest}",

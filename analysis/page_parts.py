@@ -10,21 +10,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from analysis.comparisons import compare_best
-from analysis.findings import Table
 from analysis.frames import Run
+from analysis.sections import Table
 from analysis.statistics import cost_summary
 from analysis.wording import clean, duration, number, spell
 
 #: Trials that are listed.
 MAX_TRIALS = 2000
-
-_QUESTIONS = {
-    "second": "the second best",
-    "single": "the best single task",
-    "none": "no intermediate task",
-    "all": "all tasks at once",
-}
 
 
 def table_of(frame: pd.DataFrame, max_rows: int) -> Table:
@@ -79,48 +71,6 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
         ("time", duration(cost["elapsed_s"])),
     ]
     return [(name, clean(value)) for name, value in facts if str(value)]
-
-
-def comparisons_of(run: Run) -> Table | None:
-    """Say whether the best is really better, with many comparisons accounted for.
-
-    Args:
-        run: The run.
-
-    Returns:
-        A table of ``compare_best(run)``; ``None`` if there is nothing to compare.
-    """
-    found = compare_best(run)
-    if found.empty:
-        return None
-    rows = tuple(
-        (
-            clean(row["target"]),
-            f"{_QUESTIONS[row['question']]} ({spell(row['reference'])})"
-            if row["question"] in ("second", "single")
-            else _QUESTIONS[row["question"]],
-            row["verdict"],
-            number(row["difference"], sign=True),
-            _interval(row["difference_low"], row["difference_high"]),
-            _p_value(row["p_adjusted"]),
-            str(row["num_pairs"]),
-        )
-        for row in found.to_dict("records")
-    )
-    header = ("target", "against", "the best is", "difference", "95% interval", "p", "seeds")
-    note = (
-        "Intervals and p-values are simultaneous: they allow for the best having been picked among "
-        "all that ran on two seeds or more."
-    )
-    return Table(header, rows, num_left=3, note=note)
-
-
-def _interval(low: float, high: float) -> str:
-    return "-" if math.isnan(low) else f"{number(low, sign=True)} to {number(high, sign=True)}"
-
-
-def _p_value(p: float) -> str:
-    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def trials_of(run: Run) -> Table:

@@ -13,12 +13,15 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.comparisons import compare_best
-from analysis.findings import TOP, Section, Table, findings
+from analysis.findings import TOP, findings
 from analysis.frames import Run
 from analysis.languages import language_scores
 from analysis.order_effects import precedence_effects
 from analysis.page import all_pictures, write_page
 from analysis.plots.picture import INTERACTIVE, STATIC
+from analysis.questions import answer_question
+from analysis.questions.sections import question_sections
+from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
 from analysis.transfer import transfer_matrix
 from analysis.wording import clean, escape_markdown
@@ -40,7 +43,7 @@ def render_text(run: Run) -> Group:
     Names and errors of the run are printed as they are: nothing in them is read as markup.
     """
     parts: list[RenderableType] = []
-    for section in findings(run):
+    for section in (*findings(run), *question_sections(run)):
         parts += _rich_section(section)
     return Group(*parts)
 
@@ -60,7 +63,7 @@ def report_text(run: Run, width: int = 100) -> str:
 def render_markdown(run: Run) -> str:
     """Render the report of a run as Markdown."""
     lines: list[str] = []
-    for depth, section in enumerate(findings(run)):
+    for depth, section in enumerate((*findings(run), *question_sections(run))):
         lines += [f"{'#' if depth == 0 else '##'} {escape_markdown(section.title)}", ""]
         for paragraph in section.paragraphs:
             lines += [escape_markdown(paragraph), ""]
@@ -77,7 +80,7 @@ def render_latex(run: Run) -> str:
     Returns:
         A file to ``\input``, for ``\usepackage{booktabs}`` and T1 fonts: per target the best
         sequences with the references, what the best is compared with, each task alone, and the
-        order of two stages; with intervals.
+        order of two stages, with intervals; last, what answers the research question, if any.
     """
     board = leaderboard(run)
     tables = {
@@ -101,6 +104,10 @@ def render_latex(run: Run) -> str:
             caption = f"{clean(target)}: {_CAPTIONS[name]}"
             label = f"tab:{name}-{number}"
             parts.append(to_latex(rows, columns=columns, caption=caption, label=label))
+    answer = answer_question(run)
+    if answer is not None:
+        shown = answer.rows if answer.shown is None else answer.shown
+        parts.append(to_latex(shown, caption=clean(answer.question), label="tab:question"))
     return "\n".join(parts)
 
 
@@ -117,7 +124,8 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
         The files: ``report.html``, one page that opens offline; ``report.md``; ``report.tex``, its
         tables alone; ``leaderboard.csv``, ``languages.csv`` and ``cost.csv`` (see
         ``analysis.statistics`` and ``analysis.languages``); ``trials.csv``, ``scores.csv``,
-        ``stages.csv`` and ``rungs.csv`` (see ``spaces.tables``).
+        ``stages.csv`` and ``rungs.csv`` (see ``spaces.tables``); ``question.csv``, the rows behind
+        the answer to the study's research question, if it asks one.
 
     Raises:
         InputError: ``out`` is a file, or there are no such pictures.
@@ -140,6 +148,9 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
         "cost": cost_summary(run).rename_axis("phase").reset_index(),
         **{table: getattr(run, table) for table in TABLES},
     }
+    answer = answer_question(run)
+    if answer is not None:
+        frames["question"] = answer.rows
     report = out / "report.md"
     report.write_text(render_markdown(run), encoding="utf-8")
     tables = out / "report.tex"

@@ -70,6 +70,15 @@ def number(value: float, *, sign: bool = False) -> str:
     return f"{value:+.1f}" if sign else f"{value:.1f}"
 
 
+def p_value(p: float) -> str:
+    """Write a p-value; a dash where there is none.
+
+    >>> p_value(0.0002), p_value(0.0321)
+    ('< 0.001', '0.032')
+    """
+    return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def escape_markdown(text: str) -> str:
     r"""Escape what Markdown or HTML in it would read as markup.
 

@@ -16,9 +16,10 @@ from analysis import load_run
 from analysis.comparisons import compare_best
 from analysis.findings import findings
 from analysis.page import all_pictures, render_page, write_page
-from analysis.page_parts import comparisons_of, study_of, trials_of
+from analysis.page_parts import study_of, trials_of
 from analysis.report import render_latex, write_report
 from analysis.statistics import leaderboard
+from analysis.verdicts import comparisons_table
 from analysis.wording import number
 from search.cli import app
 from spaces.errors import InputError
@@ -155,7 +156,7 @@ def test_the_answer_comes_first_and_every_finding_is_there(run, page):
 
 def test_the_numbers_of_the_page_are_those_of_the_frames(run):
     compared = compare_best(run)
-    rows = comparisons_of(run).rows
+    rows = comparisons_table(compared).rows
     assert [row[3] for row in rows] == [number(x, sign=True) for x in compared["difference"]]
     assert [row[2] for row in rows] == list(compared["verdict"])
     listed = trials_of(run).rows

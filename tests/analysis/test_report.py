@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from analysis import load_run
+from analysis.comparisons import compare_best
 from analysis.findings import findings
 from analysis.languages import language_scores
 from analysis.report import render_markdown, report_text, write_report
@@ -56,9 +57,13 @@ def test_the_answer_comes_first_and_its_numbers_are_the_leaderboards(run):
     answer = text.splitlines()[1]
     assert f"tags: b > a, {best['score']:.1f} points (3 seeds)" in answer
     assert f"{best['gain']:+.1f} over no intermediate task" in answer
-    assert f"95% interval {best['gain_low']:+.1f} to {best['gain_high']:+.1f}" in answer
     assert f"{best['gain_over_all']:+.1f} over all tasks at once" in answer
+    found = compare_best(run).set_index("question")
+    for question in ("none", "all"):
+        low, high = found.loc[question, ["difference_low", "difference_high"]]
+        assert f"95% interval {low:+.1f} to {high:+.1f}" in answer
     assert "It helps" in answer
+    assert "not decided" in answer.split("It helps")[1]
 
 
 def test_the_report_names_selection_failures_costs_and_what_to_do_next(run):
@@ -68,7 +73,8 @@ def test_the_report_names_selection_failures_costs_and_what_to_do_next(run):
     assert "all tasks at once (a+b)" in text
     assert "900 more" in text
     assert f"load_run({str(run.path)!r})" in text
-    assert f"taskorder status '{run.path}'" in text
+    assert f"taskorder report '{run.path}' --out DIR" in text
+    assert f"taskorder export '{run.path}' --target tags --out DIR" in text
     assert "nan" not in text.lower().replace("nan)", "")
 
 
@@ -99,7 +105,7 @@ def test_a_best_sequence_that_is_not_shown_to_help_is_called_so(tmp_path):
     assert "(one seed, no interval)" in text
     rows = [*trials("", [50, 60], phase="baseline"), *trials("a", [1, 2])]
     text = report_text(load_run(write_run(tmp_path / "none", trials=rows)), width=400)
-    assert "No sequence of intermediate tasks did better" in text
+    assert "No sequence of intermediate tasks scored higher" in text
 
 
 def test_a_run_without_results_says_so(tmp_path):
