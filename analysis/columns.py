@@ -34,6 +34,9 @@ ESSENTIAL = {
     "rungs": ("trial_id", "target", "rung", "score"),
 }
 
+#: Columns that runs from before arms lack: none of their trials is in one.
+ADDED = {"trials": ("arm",)}
+
 _FILL: Mapping[str, Any] = {
     "string": "",
     "int64": 0,
@@ -100,7 +103,8 @@ def describe_columns(columns: Sequence[Column]) -> pd.DataFrame:
 def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """Put declared columns first and give them their dtypes; further columns stay as they are.
 
-    Null text becomes empty text: that is how a table says that there is none.
+    Null text becomes empty text: that is how a table says that there is none. So is a column that
+    older runs do not have.
 
     Args:
         frame: Rows of the table, with at least its declared columns.
@@ -110,6 +114,8 @@ def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         ValueError: A declared column is missing, or a value does not fit its column.
     """
     declared = TABLES[table]
+    added = [name for name in ADDED.get(table, ()) if name not in frame.columns]
+    frame = frame.assign(**dict.fromkeys(added, ""))
     missing = [column.name for column in declared if column.name not in frame.columns]
     if missing:
         raise ValueError(f"column {missing[0]!r} is missing")
@@ -146,6 +152,8 @@ def repaired_frame(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, list[
     for column in TABLES[table]:
         essential = column.name in ESSENTIAL[table]
         if column.name not in frame.columns:
+            if column.name in ADDED.get(table, ()):
+                continue
             if essential:
                 raise ValueError(f"column {column.name!r} is missing")
             repaired[column.name] = _filled(repaired, table, column)

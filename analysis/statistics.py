@@ -107,8 +107,8 @@ def cost_summary(run: Run | pd.DataFrame) -> pd.DataFrame:
     """Sum up what each phase cost and what the stage store spared it.
 
     Returns:
-        One row per phase (``baseline``, ``search``, ``confirm``) and one for ``all``, as index:
-        ``num_trials``; the number of trials ``complete``, ``pruned``, ``failed``, ``running`` and
+        One row per phase (``baseline``, ``arm`` if there is any, ``search``, ``confirm``) and one
+        for ``all``, as index: ``num_trials``; the number of trials ``complete``, ``pruned``, ``failed``, ``running`` and
         ``waiting``; ``steps_trained`` and ``steps_reused`` (optimiser steps);
         ``share_saved``, reused steps among all steps that the trials asked for (NaN for none);
         ``wall_s``, summed over trials, and ``elapsed_s``, from the first start to the last
@@ -116,6 +116,8 @@ def cost_summary(run: Run | pd.DataFrame) -> pd.DataFrame:
     """
     trials = run.trials if isinstance(run, Run) else run
     rows = {phase: _cost(trials[trials["phase"] == phase]) for phase in PHASES}
+    if not rows["arm"]["num_trials"]:
+        del rows["arm"]
     return pd.DataFrame.from_dict({**rows, "all": _cost(trials)}, orient="index")
 
 

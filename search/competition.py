@@ -16,9 +16,12 @@ from spaces.study import Study
 
 AVERAGE = "average"
 
+#: Phases that stand outside of the competition: they run on several seeds, to the full budget.
+APART = frozenset({"arm", "confirm"})
+
 
 class Competition:
-    """The brackets of a run. Trials of the confirmation do not compete.
+    """The brackets of a run. Trials of arms and of the confirmation do not compete.
 
     Args:
         study: The study.
@@ -41,7 +44,7 @@ class Competition:
                 replay of a record in its order of arrival.
         """
         record = progress.record
-        if record.proposal.phase == "confirm":
+        if record.proposal.phase in APART:
             return
         members = self._roster.competing_as(record.entity)
         bracket = self._bracket(progress)
@@ -62,7 +65,7 @@ class Competition:
 
     def promote(self, progress: Progress, rung: int) -> None:
         """Record that a trial goes on from a rung, and its group with it."""
-        if progress.record.proposal.phase != "confirm":
+        if progress.record.proposal.phase not in APART:
             self._bracket(progress).promote(rung, progress.record.entity)
 
     def promotable(self) -> Iterator[list[Progress]]:

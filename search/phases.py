@@ -1,4 +1,4 @@
-"""What is run beside the search: the references before it, the confirmation on fresh seeds after.
+"""What is run beside the search: references and arms before it, confirmation on fresh seeds after.
 
 Pure functions of the study and the trials.
 """
@@ -9,9 +9,11 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
+from dataclasses import replace
 from typing import Any
 
 from search.trials import Proposal, TrialRecord
+from spaces.arms import arm_seeds, arm_sequences
 from spaces.sequences import Sequence, Stage
 from spaces.study import Study
 
@@ -28,6 +30,31 @@ def baselines(study: Study) -> Iterator[Proposal]:
     singles = [Sequence.of(task) for task in study.intermediate.tasks]
     for sequence in (nothing, *singles, *all_at_once):
         yield from together(study, sequence, "baseline", f"baseline {sequence}")
+
+
+def planned(study: Study) -> list[Proposal]:
+    """Return what is run before the search: the baselines, then the arms, each trial once.
+
+    A baseline that an arm holds, under a seed of the arms, is in that arm.
+    """
+    found: dict[tuple[Any, ...], Proposal] = {}
+    if study.search.baselines:
+        found = {proposal.key: proposal for proposal in baselines(study)}
+    for proposal in arms(study):
+        before = found.get(proposal.key)
+        found[proposal.key] = replace(before, arm=proposal.arm) if before else proposal
+    return list(found.values())
+
+
+def arms(study: Study) -> Iterator[Proposal]:
+    """Yield the arms' trials: every sequence on every target, under every seed of the arms.
+
+    The order is by seed, so that an interrupted run has complete seeds.
+    """
+    for seed in arm_seeds(study):
+        for arm, sequence in arm_sequences(study):
+            for target in study.targets:
+                yield Proposal(sequence, target.name, seed, "arm", arm=arm)
 
 
 def together(
@@ -60,7 +87,9 @@ def confirmations(study: Study, records: Items[TrialRecord]) -> list[Proposal]:
     if confirm.top == 0:
         return []
     finalists = {target.name: _finalists(study, records, target.name) for target in study.targets}
-    seeds = [study.seed + 1 + k for k in range(confirm.seeds)]
+    # Finalists may be sequences of an arm: only seeds behind the arms' are fresh.
+    last = max(study.seed, *arm_seeds(study)) if study.arms else study.seed
+    seeds = [last + 1 + k for k in range(confirm.seeds)]
     return [
         Proposal(sequence, target, seed, "confirm", "", values)
         for seed, target in itertools.product(seeds, finalists)
@@ -79,6 +108,7 @@ def _finalists(
         if (
             record.status == "complete"
             and proposal.phase != "confirm"
+            and proposal.seed == study.seed
             and (is_average or proposal.target == target)
         ):
             key = (str(proposal.sequence), tuple(sorted(proposal.hyperparameters.items())))

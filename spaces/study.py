@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from spaces.errors import InputError, UnknownNameError, near_matches
+from spaces.arms import check_arms
+from spaces.errors import InputError, UnknownNameError
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
-from spaces.stage_names import check_stages
+from spaces.stage_names import check_name, check_role, check_stages
 from spaces.stage_sections import TrainingOverrides
 from spaces.study_messages import describe
 from spaces.study_schema import (
@@ -25,7 +26,6 @@ from spaces.study_schema import (
     TargetSection,
     TrainingSection,
 )
-from spaces.tasks import Catalogue, Role, Task
 
 __all__ = [
     "RESOLVED",
@@ -129,12 +129,12 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
 def _check_names(study: Study) -> None:
     catalogue = study.catalogue()
     check_stages(study.intermediate, catalogue)
+    check_arms(study, catalogue)
     for name in study.intermediate.tasks:
-        if name not in study.intermediate.stages:
-            _check_role(catalogue, name, "intermediate", "intermediate.tasks", study)
+        check_name(study.intermediate, catalogue, name, "intermediate.tasks")
     seen = set()
     for target in study.targets:
-        task = _check_role(catalogue, target.name, "target", "targets", study)
+        task = check_role(catalogue, target.name, "target", "targets")
         if target.name in seen:
             raise InputError(f"targets: {target.name!r} is listed twice.")
         seen.add(target.name)
@@ -144,10 +144,11 @@ def _check_names(study: Study) -> None:
     # The space checks its own bounds: a length beyond the number of tasks, a task listed twice.
     space = study.space
     _check_hyperparameters(study)
-    if study.search.num_trials == 0 and not study.search.baselines:
+    if study.search.num_trials == 0 and not study.search.baselines and not study.arms:
         raise InputError(
             "search: num_trials is 0 and baselines is false, so there is nothing to run. "
-            f"Raise num_trials (the space has {space.size} sequences) or keep the baselines."
+            f"Raise num_trials (the space has {space.size} sequences), keep the baselines, or give "
+            "arms."
         )
     if isinstance(study.deepspeed, str) and not Path(study.deepspeed).is_file():
         raise InputError(f"deepspeed: the file {study.deepspeed!r} does not exist.")
@@ -173,18 +174,3 @@ def _check_hyperparameters(study: Study) -> None:
 
 def _one_line(error: yaml.YAMLError) -> str:
     return " ".join(str(error).split())
-
-
-def _check_role(catalogue: Catalogue, name: str, role: Role, where: str, study: Study) -> Task:
-    usable = [task.name for task in catalogue.of_role(role)]
-    if role == "intermediate":
-        usable += study.intermediate.stages
-    if name not in catalogue:
-        raise UnknownNameError(f"{role} task", name, usable, where)
-    task = catalogue[name]
-    if role not in task.roles:
-        raise InputError(
-            f"{where}: {name!r} is no {role} task; it is {' and '.join(task.roles)}. "
-            f"{near_matches(name, usable)}"
-        )
-    return task

@@ -73,7 +73,7 @@ def _keys(location: tuple[int | str, ...]) -> Iterator[str]:
     """Yield the keys and positions of a finding, without the names of a union's branches."""
     for part in location:
         text = str(part)
-        if text not in _BRANCHES and not text.startswith(("literal[", "function-", "tagged-")):
+        if text not in _BRANCHES and not text.startswith(_CONSTRUCTED):
             yield text
 
 
@@ -102,6 +102,9 @@ def _all_sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
         for section in _sections(field.annotation):
             yield from _all_sections(section)
 
+
+#: How pydantic names the alternatives of a union that it constructs.
+_CONSTRUCTED = ("literal[", "function-", "tagged-", "tuple[")
 
 #: How pydantic names the alternatives of a union: by section, or by type.
 _BRANCHES = {section.__name__ for section in _all_sections(Study)} | {"int", "float", "str"}

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from spaces.arm_sections import ArmSection, check_arm_names, fill_in_arms
 from spaces.hyperparameters import Distribution, Value
 from spaces.sequences import SequenceSpace
 from spaces.stage_sections import Section, StageSection, TrainingOverrides, named
@@ -218,7 +219,12 @@ Question = Literal[
 
 
 class Study(Section):
-    """A whole study file."""
+    """A whole study file.
+
+    Attributes:
+        arms: Named sets of sequences, run beside the search or instead of it.
+        arm_seeds: How many seeds the arms run on, from ``seed`` on, or the seeds themselves.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     description: str = ""
@@ -226,6 +232,8 @@ class Study(Section):
     model: ModelSection
     intermediate: IntermediateSection
     targets: tuple[TargetSection, ...] = Field(min_length=1)
+    arms: dict[str, ArmSection] = Field(default_factory=dict)
+    arm_seeds: int | tuple[int, ...] = 3
     objective: Literal["per_target", "average"] = "per_target"
     select_on: Literal["english_dev", "target_dev"] = "target_dev"
     seed: int = Field(default=0, ge=0)
@@ -241,6 +249,25 @@ class Study(Section):
     @classmethod
     def _names_alone(cls, value: Any) -> Any:
         return named(value, "name")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arms_alone(cls, value: Any) -> Any:
+        return fill_in_arms(value) if isinstance(value, dict) else value
+
+    @field_validator("arms")
+    @classmethod
+    def _words(cls, value: dict[str, ArmSection]) -> dict[str, ArmSection]:
+        check_arm_names(value)
+        return value
+
+    @field_validator("arm_seeds")
+    @classmethod
+    def _some_seeds(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        given = value if isinstance(value, tuple) else (value - 1,)
+        if not given or min(given) < 0 or len(set(given)) < len(given):
+            raise ValueError("should be a number of seeds, 1 or more, or a list of distinct ones")
+        return value
 
     @property
     def space(self) -> SequenceSpace:

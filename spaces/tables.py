@@ -19,8 +19,9 @@ Kind = Literal["string", "int64", "float64", "bool", "timestamp"]
 #: States of a trial, as Optuna tells them apart, in the order in which they are listed.
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
-#: What a trial was run for: a reference, the search itself, or fresh seeds of the best.
-PHASES = ("baseline", "search", "confirm")
+#: What a trial was run for: a reference, an arm of the study, the search itself, or fresh seeds of
+#: the best.
+PHASES = ("baseline", "arm", "search", "confirm")
 
 #: What was decided at a rung: go on, wait for a promotion, give up, or done (the last rung).
 DECISIONS = ("promote", "pause", "stop", "complete")
@@ -53,7 +54,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("sequence", "string", "", "Stage names joined by '>'; empty for no stage."),
         Column("num_stages", "int64", "stages", "Length of the sequence."),
         Column("state", "string", "", "complete, pruned, failed, running or waiting."),
-        Column("phase", "string", "", "baseline, search or confirm (fresh seeds of the best)."),
+        Column("phase", "string", "", "baseline, arm, search, or confirm (the best, fresh seeds)."),
+        Column("arm", "string", "", "Arm of the study it is in, whatever its phase; else empty."),
         Column("score", "float64", "points", "The objective at the last rung; higher is better."),
         Column("rung", "int64", "", "Highest rung it has reported at; -1 before the first."),
         Column("steps_trained", "int64", "steps", "Optimiser steps it trained, all stages."),

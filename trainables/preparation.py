@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces.arms import arm_sequences
 from spaces.errors import InputError
 from spaces.fingerprints import fingerprint
 from spaces.planner import Planner, TaskData
@@ -128,12 +129,14 @@ def training_planner(study: Study, data_root: Path | None) -> Planner | None:
 def study_streams(study: Study) -> tuple[Stream, ...]:
     """Return every stream of training examples a study may draw from, in its order.
 
-    Those of its stages alone and all at once, of its targets, and of their training chains.
+    Those of its stages alone and all at once, of its arms, of its targets, and of their training
+    chains.
     """
     catalogue, section = study.catalogue(), study.intermediate
     stages = [Stage((name,)) for name in section.tasks]
     if len(stages) > 1:
         stages.append(Stage(section.tasks))
+    stages += [stage for _, sequence in arm_sequences(study) for stage in sequence.stages]
     chains = (catalogue[target.name].train_chain for target in study.targets)
     stages += [Stage((name,)) for chain in chains for name in chain]
     streams: dict[Stream, None] = {}

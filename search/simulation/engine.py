@@ -27,6 +27,7 @@ from search.simulation.incumbents import Incumbent, IncumbentCurve
 from search.simulation.result import Counts, SimulationResult
 from search.simulation.trainable import SimulatedTrainable
 from search.simulation.workers import Workers
+from spaces.arms import search_alone
 from spaces.errors import InputError, TrainingError
 from spaces.reports import StageReport
 from spaces.study import Study
@@ -98,7 +99,7 @@ class Simulation:
     ) -> None:
         if workers < 1:
             raise InputError(f"workers: {workers} is too few; a simulation needs at least 1.")
-        self.study = study
+        self.study = study = search_alone(study)
         self.clock = VirtualClock()
         self._trainable = trainable
         self._costs = costs or CostModel()
