@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -31,16 +32,22 @@ class StoreKeeper:
         max_size_gb: The store's largest size; ``None`` for no limit.
         ledger: Keeps what was found damaged.
         console: Where the user is told.
+        clock: A monotonic clock.
     """
 
     def __init__(
-        self, store: StageStore, max_size_gb: float | None, ledger: Ledger, console: Console
+        self,
+        store: StageStore,
+        max_size_gb: float | None,
+        ledger: Ledger,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._max_bytes = None if max_size_gb is None else int(max_size_gb * 1e9)
         self._ledger = ledger
         self._console = console
-        self._member = Membership(store)
+        self._member = Membership(store, clock)
         self._trials: Callable[[], list[Progress]] = list
         self._wanted: set[EntryKey] = set()
         self._evicted: set[str] = set()

@@ -12,7 +12,8 @@ def needs(plan: TrialPlan, stages_done: int, rungs_done: int) -> set[EntryKey]:
 
     A trial that waits for its promotion needs its last stage and the fine-tuning it would go on
     with; one that trains needs the stage it builds on. Stages that lie ahead count too: found in
-    the store, they need not be trained.
+    the store, they need not be trained; and so do the budgets that lie ahead, for a trial that goes
+    on at once protects nothing anew.
 
     Args:
         plan: The trial's plan.
@@ -20,8 +21,7 @@ def needs(plan: TrialPlan, stages_done: int, rungs_done: int) -> set[EntryKey]:
         rungs_done: Budgets it has reached.
     """
     stages = plan.stages[max(0, stages_done - 1) :]
-    reached = plan.budgets[max(0, rungs_done - 1) : rungs_done + 1]
-    ongoing = [budget for budget in reached if budget != plan.budgets[-1]]
+    ongoing = plan.budgets[max(0, rungs_done - 1) : -1]
     keys: set[EntryKey] = {("stages", stage.fingerprint) for stage in stages}
     keys.update(("progress", progress_key(plan, budget)) for budget in ongoing)
     return keys
