@@ -32,6 +32,8 @@ from search.tokenising_view import show_tokenising
 from search.view import LiveView
 from spaces.errors import ResourcesError, StoreError, TaskorderError
 from spaces.study import Study
+from trainables.deepspeed_config import json_sections
+from trainables.memory_plan import describe_training, visible_gpus
 from trainables.preparation import (
     SCRATCH,
     Preparation,
@@ -70,7 +72,7 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
 
     Raises:
         InputError: Missing data, an unknown sampler, resources that no trial could get, a model
-            folder that does not exist.
+            folder that does not exist, a DeepSpeed JSON that sets what the study decides.
     """
     make_sampler(study)
     check_model(study.model)
@@ -78,15 +80,17 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
         check_resources(study, num_gpus=free_gpus())
     check_batch_sizes(study)
     check_data(study, data_root)
+    if isinstance(study.deepspeed, str):
+        json_sections(study.deepspeed)
 
 
 def appraise(
     study: Study, data_root: Path | None, address: str | None
-) -> tuple[Price, tuple[str, ...]]:
+) -> tuple[Price, tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Check a study that may be meant for another machine, and price it.
 
     Returns:
-        The price, and what would keep the study from being launched here.
+        The price, what would keep the study from being launched here, and what its training takes.
 
     Raises:
         InputError: As ``check``, resources apart.
@@ -97,7 +101,8 @@ def appraise(
     except ResourcesError as error:
         notes.append(str(error))
         check(study, data_root, address="elsewhere")
-    return price(study, training_planner(study, data_root)), tuple(notes)
+    training = describe_training(study, visible_gpus())
+    return price(study, training_planner(study, data_root)), tuple(notes), training
 
 
 def launch(

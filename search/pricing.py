@@ -9,6 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from search.phases import planned
+from spaces.arms import arm_seeds, arm_sequences
 from spaces.planner import Planner
 from spaces.sequences import Sequence, Stage
 from spaces.study import Study
@@ -21,13 +23,15 @@ class Steps:
     Attributes:
         shared: To train every (sequence, target), each prefix once.
         unshared: The same, each sequence from the base model for each target.
-        at_most: What this study can come to: its baselines, search and confirmation, nothing
+        at_most: What this study can come to: its baselines, arms, search and confirmation, nothing
             pruned and every suggestion as long and as new as possible.
+        arms: What the arms come to beside the baselines, each prefix once; not an upper bound.
     """
 
     shared: int
     unshared: int
     at_most: int
+    arms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,9 @@ class Price:
         candidates: (sequence, target) pairs.
         stages_shared: Stages to train every sequence, each prefix once for all targets.
         stages_unshared: The same, each sequence from the base model for each target.
-        trials: Trials this study runs at most: baselines, search and confirmation.
+        trials: Trials this study runs at most: baselines, arms, search and confirmation.
         steps: What that is in steps; ``None`` if a training set's size is not known.
+        arm_trials: Those of the arms that are no baselines.
     """
 
     sequences: int
@@ -49,6 +54,7 @@ class Price:
     stages_unshared: int
     trials: int
     steps: Steps | None
+    arm_trials: int = 0
 
 
 def price(study: Study, planner: Planner | None) -> Price:
@@ -76,6 +82,7 @@ def price(study: Study, planner: Planner | None) -> Price:
     baselines = (n + references) * targets if study.search.baselines else 0
     search = min(study.search.num_trials, space.size * targets)
     confirmations = (confirm.top + references) * confirm.seeds * targets if confirm.top else 0
+    of_arms = [proposal for proposal in planned(study) if proposal.phase == "arm"]
     steps = None
     if planner is not None:
         of_task = [_stage_steps(planner, (task,)) for task in space.tasks]
@@ -84,6 +91,7 @@ def price(study: Study, planner: Planner | None) -> Price:
         of_targets = [_target_steps(planner, target.name) for target in study.targets]
         fine_tuning = space.size * sum(of_targets)
         per_trial = max(of_targets)
+        arms = _arm_steps(study, planner)
         longest = sum(sorted(of_task)[n - space.max_length :])
         shared = ending * sum(of_task)
         own_seed = min(
@@ -96,16 +104,35 @@ def price(study: Study, planner: Planner | None) -> Price:
             unshared=targets * holding * sum(of_task) + fine_tuning,
             at_most=own_seed
             + (fresh_seeds if confirm.top else 0)
-            + (baselines + search + confirmations) * per_trial,
+            + (baselines + search + confirmations) * per_trial
+            + arms,
+            arms=arms,
         )
     return Price(
         sequences=space.size,
         candidates=space.size * targets,
         stages_shared=n * ending,
         stages_unshared=targets * n * holding,
-        trials=baselines + search + confirmations,
+        trials=baselines + search + confirmations + len(of_arms),
         steps=steps,
+        arm_trials=len(of_arms),
     )
+
+
+def _arm_steps(study: Study, planner: Planner) -> int:
+    """Count what the arms take beside the baselines: each stage once, and every fine-tuning."""
+    plans = [
+        (
+            proposal.phase,
+            planner.plan(0, proposal.sequence, proposal.target, seed=proposal.seed),
+        )
+        for proposal in planned(study)
+    ]
+    had = {s.fingerprint for phase, plan in plans if phase == "baseline" for s in plan.stages}
+    of_arms = [plan for phase, plan in plans if phase == "arm"]
+    stages = {s.fingerprint: s.settings.steps for plan in of_arms for s in plan.stages}
+    fine_tuning = sum(plan.budgets[-1] for plan in of_arms)
+    return fine_tuning + sum(steps for key, steps in stages.items() if key not in had)
 
 
 def _stage_steps(planner: Planner, tasks: tuple[str, ...]) -> int:
@@ -118,35 +145,65 @@ def _target_steps(planner: Planner, target: str) -> int:
     return plan.budgets[-1] + sum(stage.settings.steps for stage in plan.stages)
 
 
-def render_price(study: Study, found: Price, notes: tuple[str, ...] = ()) -> RenderableType:
-    """Render a price for the terminal."""
+def render_price(
+    study: Study,
+    found: Price,
+    notes: tuple[str, ...] = (),
+    training: tuple[tuple[str, str], ...] = (),
+) -> RenderableType:
+    """Render a price for the terminal.
+
+    Args:
+        study: The study.
+        found: Its price.
+        notes: What would keep it from being launched here.
+        training: What its training takes, labels and texts.
+    """
     tasks, length = len(study.space.tasks), study.space.max_length
     table = Table.grid(padding=(0, 2))
-    table.add_row(
-        "sequences",
-        f"{found.sequences:,}: ordered subsets of up to {length} of {tasks} tasks; "
-        f"{found.candidates:,} with targets",
-    )
-    table.add_row(
-        "stages",
-        f"{found.stages_shared:,} to train them all with shared prefixes, "
-        f"{found.stages_unshared:,} without",
-    )
-    if found.steps is None:
-        table.add_row("steps", "known once the training data is at hand")
-    else:
+    searches = study.search.num_trials > 0 or study.search.baselines
+    if searches:
+        table.add_row(
+            "sequences",
+            f"{found.sequences:,}: ordered subsets of up to {length} of {tasks} tasks; "
+            f"{found.candidates:,} with targets",
+        )
+        table.add_row(
+            "stages",
+            f"{found.stages_shared:,} to train them all with shared prefixes, "
+            f"{found.stages_unshared:,} without",
+        )
+    if searches and found.steps is not None:
         table.add_row(
             "steps",
             f"{found.steps.shared:,} to train them all with shared prefixes, "
             f"{found.steps.unshared:,} without (fine-tuning on the targets included)",
         )
+    if study.arms:
+        table.add_row("arms", _describe_arms(study, found))
+    if found.steps is None:
+        table.add_row("steps", "known once the training data is at hand")
+        table.add_row("this study", f"at most {found.trials:,} trials")
+    elif searches:
         table.add_row(
             "this study",
             f"at most {found.trials:,} trials and {found.steps.at_most:,} steps; pruning and "
             "shared prefixes make it less",
         )
-    if found.steps is None:
-        table.add_row("this study", f"at most {found.trials:,} trials")
+    else:
+        table.add_row("this study", f"{found.trials:,} trials and {found.steps.at_most:,} steps")
+    for label, text in training:
+        table.add_row(label, text)
     for note in notes:
         table.add_row("note", note)
     return Group(Text(f"{study.name}: valid", style="bold"), table)
+
+
+def _describe_arms(study: Study, found: Price) -> str:
+    num_sequences, num_seeds = len(list(arm_sequences(study))), len(arm_seeds(study))
+    counts = (
+        f"{len(study.arms)} with {num_sequences} sequences, {len(study.targets)} targets and "
+        f"{num_seeds} seeds: {found.arm_trials:,} trials"
+    )
+    steps = f" and {found.steps.arms:,} steps" if found.steps else ""
+    return f"{counts}{steps}" + (" beside the baselines" if study.search.baselines else "")

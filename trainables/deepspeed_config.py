@@ -54,24 +54,13 @@ def deepspeed_config(
             cannot be (an unknown ZeRO stage, optimizer offload without ZeRO).
     """
     if isinstance(section, str):
-        config = _read(section)
-        where = f"deepspeed: {section!r}"
+        config = json_sections(section)
     else:
         config = {"zero_optimization": {"stage": section.zero_stage}}
         if section.offload == "optimizer":
             config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
-        where = "deepspeed"
-    zero = config.setdefault("zero_optimization", {})
-    if zero.setdefault("stage", 0) not in ZERO_STAGES:
-        raise InputError(
-            f"{where}: the ZeRO stage is {zero['stage']!r}. Use one of "
-            f"{', '.join(map(str, ZERO_STAGES))}."
-        )
-    if offloads_optimizer(config) and zero["stage"] == 0:
-        raise InputError(
-            f"{where}: the optimizer can be offloaded from ZeRO stage 1 on, and the stage is 0. "
-            "Raise the ZeRO stage, or offload nothing."
-        )
+        _check(config, "deepspeed")
+    zero = config["zero_optimization"]
     if precision == "bf16" and zero["stage"] == 0:
         # The 32-bit weights are the optimizer's, and only ZeRO's optimizers let them be read.
         # Stage 1 makes the same updates, each worker a part of them.
@@ -92,6 +81,31 @@ def offloads_optimizer(config: dict[str, Any]) -> bool:
     """Return whether a configuration keeps the optimizer's state in host memory."""
     offload = config["zero_optimization"].get("offload_optimizer") or {}
     return bool(offload.get("device", "none") != "none")
+
+
+def json_sections(path: str) -> dict[str, Any]:
+    """Return what a user's own DeepSpeed JSON decides, its ZeRO stage always.
+
+    Raises:
+        InputError: As ``deepspeed_config``.
+    """
+    config = _read(path)
+    config.setdefault("zero_optimization", {}).setdefault("stage", 0)
+    _check(config, f"deepspeed: {path!r}")
+    return config
+
+
+def _check(config: dict[str, Any], where: str) -> None:
+    stage = config["zero_optimization"]["stage"]
+    if stage not in ZERO_STAGES:
+        raise InputError(
+            f"{where}: the ZeRO stage is {stage!r}. Use one of {', '.join(map(str, ZERO_STAGES))}."
+        )
+    if offloads_optimizer(config) and stage == 0:
+        raise InputError(
+            f"{where}: the optimizer can be offloaded from ZeRO stage 1 on, and the stage is 0. "
+            "Raise the ZeRO stage, or offload nothing."
+        )
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -7,9 +7,12 @@ arXiv:2205.05198, section 4, with attention that keeps no scores).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from spaces.errors import InputError
+from spaces.tasks import Task
 
 GIB = 2**30
 #: Bytes of a number in each precision.
@@ -20,6 +23,19 @@ USABLE = 0.9
 CONTEXT_BYTES = GIB
 #: Elements of DeepSpeed's buckets for reducing and gathering, unless its configuration says other.
 BUCKET_ELEMENTS = 500_000_000
+#: Rows of an example, where it has more than one: choices, a query and its candidate.
+ROWS = {"multiple_choice": 4, "retrieval": 2}
+#: Names that architectures have for the sizes, the usual one first.
+NAMES = {
+    "hidden_size": ("hidden_size", "dim", "d_model"),
+    "num_hidden_layers": ("num_hidden_layers", "n_layers", "num_layers"),
+    "intermediate_size": ("intermediate_size", "hidden_dim", "d_ff"),
+}
+
+
+def most_tokens(tasks: Iterable[Task], num_examples: int) -> int:
+    """Return the most tokens that a micro-batch of some tasks can have."""
+    return num_examples * max(task.max_length * ROWS.get(task.format, 1) for task in tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +53,21 @@ class ModelShape:
 
         Args:
             config: The content of ``config.json``.
+
+        Raises:
+            InputError: It gives them under no name that is known.
         """
-        hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
-        inner = int(config["intermediate_size"])
+        sizes = []
+        for size, names in NAMES.items():
+            found = next((config[name] for name in names if name in config), None)
+            if found is None:
+                raise InputError(
+                    f"model.name: the configuration of this {config.get('model_type', 'model')!r} "
+                    f"has no {size}, so its memory cannot be estimated. Set deepspeed.zero_stage "
+                    "to 0, 1, 2 or 3."
+                )
+            sizes.append(int(found))
+        hidden, layers, inner = sizes
         rows = sum(
             int(config.get(name, default))
             for name, default in (

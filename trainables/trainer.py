@@ -28,7 +28,7 @@ from trainables.engine import Engine
 from trainables.feature_cache import default_cache_dir
 from trainables.inputs import TaskInputs
 from trainables.loader import ahead
-from trainables.memory import Load, ModelShape, choose_zero_stage
+from trainables.memory import Load, ModelShape, choose_zero_stage, most_tokens
 from trainables.meter import Meter, Report
 from trainables.micro_batch_sizes import MicroBatchSizes
 from trainables.models import TaskModel, build_model
@@ -98,6 +98,9 @@ class Trainer:
         self._rank = rank
         self._world_size = world_size
         self._precision = device_precision(config.study.training.precision)
+        if config.study.training.precision == "auto" and self._world_size > 1:
+            # One worker without bf16 is enough for all to do without.
+            self._precision = "bf16" if self._smallest(self._precision == "bf16") else "fp32"
         cache = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_dir()
         self._sizes = MicroBatchSizes(cache / "micro_batches")
 
@@ -264,15 +267,18 @@ class Trainer:
             return section
         config: Any = model.encoder.config
         share = training.settings.batch_size // self._world_size
-        longest = max(self._inputs.catalogue[task].max_length for task in training.mixture.tasks)
+        tasks = [self._inputs.catalogue[task] for task in training.mixture.tasks]
         load = Load(
             precision=self._precision,
-            num_tokens=min(share, micro_batch_size or share) * longest,
+            num_tokens=most_tokens(tasks, min(share, micro_batch_size or share)),
             world_size=self._world_size,
             offload=section.offload,
             activation_checkpointing=self._config.study.training.activation_checkpointing,
         )
-        choice = choose_zero_stage(ModelShape.of(config.to_dict()), load, device_bytes())
+        # The smallest memory of all workers: they need the same stage.
+        memory = device_bytes()
+        memory = memory if memory is None else self._smallest(memory)
+        choice = choose_zero_stage(ModelShape.of(config.to_dict()), load, memory)
         _log.info("ZeRO stage %d: %s", choice.stage, choice.reason)
         return section.model_copy(update={"zero_stage": choice.stage})
 
@@ -283,9 +289,15 @@ class Trainer:
         size = min((n for n in (asked, fitted) if n is not None), default=None)
         if self._world_size == 1:
             return size
-        # The workers agree: each may have a memory of its own, on its own machine.
+        # Each worker may have a memory of its own, on its own machine.
+        return self._smallest(size or training.settings.batch_size)
+
+    def _smallest(self, value: int) -> int:
+        """Return the smallest of the workers' values; every worker must call it."""
+        if self._world_size == 1:
+            return value
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        agreed = torch.tensor(size or training.settings.batch_size, device=device)
+        agreed = torch.tensor(value, device=device)
         dist.all_reduce(agreed, dist.ReduceOp.MIN)
         return int(agreed)
 
