@@ -43,7 +43,7 @@ def render_text(run: Run) -> Group:
     Names and errors of the run are printed as they are: nothing in them is read as markup.
     """
     parts: list[RenderableType] = []
-    for section in (*findings(run), *question_sections(run)):
+    for section in (*findings(run), *question_sections(run)[:1]):
         parts += _rich_section(section)
     return Group(*parts)
 

@@ -84,17 +84,15 @@ def language_gains(
 
     Args:
         run: The run, of one model.
-        target: The target; a run without it has no gains.
+        target: The target; one without a complete trial has no gains.
         pairs: Sequences and what each is compared with.
         metric: This metric alone; the task's headline metrics, averaged, when empty.
         exclude: Languages left out: those that the target trains in.
     """
-    if target not in set(run.trials["target"]):
-        return LanguageGains(pd.DataFrame(), missing=tuple(pairs))
     if metric:
         run = replace(run, scores=run.scores[run.scores["metric"] == metric])
-    found = language_observations(run, target)
-    found = found[~found["language"].isin(list(exclude))]
+    found = language_observations(run)
+    found = found[(found["target"] == target) & ~found["language"].isin(list(exclude))]
     # test comes after dev: the last one of a language stands.
     last = found.groupby("language")["split"].transform("max")
     found = found[found["split"] == last]

@@ -124,10 +124,8 @@ def gain_tables(run: Run, target: str, labels: list[str]) -> dict[str, pd.DataFr
     """
     tables = {}
     for label in labels:
-        part = of_model(run, label)
-        if target not in set(part.trials["target"]):
-            continue
-        found = observations(part, target, average=False)
+        found = observations(of_model(run, label), average=False)
+        found = found[found["target"] == target]
         names = sorted(set(found["sequence"]) - {""})
         table = pair_table(found, [(name, "") for name in names])
         if table.size:

@@ -10,7 +10,7 @@ from analysis.findings import Section, Table
 from analysis.frames import Run
 from analysis.page_parts import table_of
 from analysis.questions.answer import CONFIDENCE, Answer, Finding
-from analysis.wording import clean
+from analysis.wording import clean, number
 
 #: Rows of the table behind an answer before it is cut; all are in ``question.csv``.
 MAX_ROWS = 60
@@ -42,17 +42,14 @@ def sections_of(answer: Answer) -> list[Section]:
         (
             clean(finding.what),
             finding.verdict,
-            _value(finding, finding.estimate.mean),
-            "-"
-            if math.isnan(finding.estimate.low)
-            else f"{_value(finding, finding.estimate.low)} to "
-            f"{_value(finding, finding.estimate.high)}",
             clean(finding.reason),
+            _value(finding, finding.estimate.mean),
+            _interval(finding),
         )
         for finding in answer.findings
     )
-    header = ("what", "it is", "estimate", "interval", "note")
-    table = Table(header, rows, num_left=2, note=note) if rows else None
+    header = ("what", "it is", "note", "estimate", "interval")
+    table = Table(header, rows, num_left=3, note=note) if rows else None
     parts = [
         Section(
             f"{TITLE}: {clean(answer.question)}",
@@ -69,10 +66,15 @@ def sections_of(answer: Answer) -> list[Section]:
     return parts
 
 
+def _interval(finding: Finding) -> str:
+    low, high = finding.estimate.low, finding.estimate.high
+    return "-" if math.isnan(low) else f"{_value(finding, low)} to {_value(finding, high)}"
+
+
 def _value(finding: Finding, value: float) -> str:
     if math.isnan(value):
         return "-"
-    return f"{value:+.1f} {finding.unit}" if finding.unit else f"{value:.2f}"
+    return number(value, sign=True) if finding.unit else f"{value:.2f}"
 
 
 def _laid_out(frame: pd.DataFrame) -> Table:
