@@ -108,8 +108,9 @@ def cost_summary(run: Run | pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per phase (``baseline``, ``arm`` if there is any, ``search``, ``confirm``) and one
-        for ``all``, as index: ``num_trials``; the number of trials ``complete``, ``pruned``, ``failed``, ``running`` and
-        ``waiting``; ``steps_trained`` and ``steps_reused`` (optimiser steps);
+        for ``all``, as index: ``num_trials``; the number of trials ``complete``, ``pruned``,
+        ``failed``, ``running`` and ``waiting``; ``steps_trained`` and ``steps_reused`` (optimiser
+        steps);
         ``share_saved``, reused steps among all steps that the trials asked for (NaN for none);
         ``wall_s``, summed over trials, and ``elapsed_s``, from the first start to the last
         finish (seconds; NaN while nothing has finished).

@@ -70,7 +70,8 @@ def fill_in_arms(raw: dict[str, Any]) -> dict[str, Any]:
     raw = {**raw, "search": filled}
     intermediate = raw.get("intermediate") or {}
     sequences = list(_sequences(raw["arms"]))
-    names = list(dict.fromkeys(name for sequence in sequences for name in sequence))
+    stages = [stage for sequence in sequences for stage in sequence]
+    names = list(dict.fromkeys(part for stage in stages for part in stage.split(TASK_SEPARATOR)))
     if names and isinstance(intermediate, dict) and "tasks" not in intermediate:
         longest = min(max(map(len, sequences)), len(names))
         raw["intermediate"] = {"tasks": names, "max_length": longest, **intermediate}
@@ -78,9 +79,9 @@ def fill_in_arms(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sequences(arms: Any) -> Iterator[list[str]]:
-    """Yield the names in each sequence, as far as it is one."""
+    """Yield the stages of each sequence, as far as it is one."""
     for arm in arms.values() if isinstance(arms, dict) else ():
         sequences = arm.get("sequences") if isinstance(arm, dict) else arm
         for sequence in sequences if isinstance(sequences, list | tuple) else ():
             if isinstance(sequence, list | tuple) and all(isinstance(n, str) for n in sequence):
-                yield [part for name in sequence for part in name.split(TASK_SEPARATOR)]
+                yield list(sequence)

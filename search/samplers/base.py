@@ -141,8 +141,10 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             # A trial that was asked for and not noted yet, this one for instance, is read again.
             is_settled &= "sequence" in attributes or trial.state.is_finished()
             self._num_read += is_settled
-            # The mixture of all tasks is a baseline, not a sequence of the space.
-            if attributes.get("seed") != self.study.seed or "+" in attributes.get("sequence", "+"):
+            if attributes.get("seed") != self.study.seed or "sequence" not in attributes:
+                continue
+            # The mixture of all tasks is a baseline, not a sequence of the space; so are an arm's.
+            if Sequence.parse(attributes["sequence"]) not in self.study.space:
                 continue
             target = "" if self.targets == ("",) else attributes["target"]
             if (attributes["sequence"], target) not in self._asked:

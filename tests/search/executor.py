@@ -18,6 +18,7 @@ from search.samplers import make_sampler
 from spaces.planner import Planner, TaskData
 from spaces.reports import StageReport
 from spaces.study import Study, parse_study
+from trainables.preparation import study_streams
 
 RUN = "run-1"
 
@@ -45,9 +46,9 @@ def make_study(*overrides: str, **content: Any) -> Study:
 
 def make_planner(study: Study) -> Planner:
     catalogue = study.catalogue()
-    names = [*study.intermediate.tasks, *(target.name for target in study.targets)]
-    data = {name: TaskData(100, f"data of {name}") for name in names}
-    return Planner(study, {name: catalogue[name] for name in names}, data, "base")
+    streams = study_streams(study)
+    data = {str(stream): TaskData(100, f"data of {stream}") for stream in streams}
+    return Planner(study, {s.task: catalogue[s.task] for s in streams}, data, "base")
 
 
 def smooth_scores(sequence: str, target: str, seed: int, rung: int) -> float:
