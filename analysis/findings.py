@@ -18,7 +18,7 @@ from analysis.languages import language_scores
 from analysis.observations import ALL_AT_ONCE
 from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
-from analysis.verdicts import answer_of, comparisons_table
+from analysis.verdicts import answer_of, comparisons_table, lead_of
 from analysis.wording import clean, duration, number, spell
 
 __all__ = ["Section", "Table", "findings"]
@@ -63,7 +63,9 @@ def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
         answer_of(row, compared[compared["target"] == row["target"]])
         for row in best.to_dict("records")
     ]
-    return Section(f"{clean(run.name)}: the best sequence of intermediate tasks", tuple(paragraphs))
+    title = f"{clean(run.name)}: the best sequence of intermediate tasks"
+    leads = tuple(lead_of(row) for row in best.to_dict("records"))
+    return Section(title, tuple(paragraphs), leads=leads)
 
 
 def _problems(run: Run) -> list[Section]:

@@ -24,9 +24,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report: a title, paragraphs, perhaps a table, perhaps code to copy."""
+    """A part of the report: a title, paragraphs, perhaps a table, perhaps code to copy.
+
+    Attributes:
+        leads: How some of the paragraphs begin: what a reader wants to know first.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     table: Table | None = None
     code: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+
+    def lead_of(self, paragraph: str) -> str:
+        """Return the lead that a paragraph begins with; empty if it has none."""
+        return next((lead for lead in self.leads if paragraph.startswith(lead)), "")

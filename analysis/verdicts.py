@@ -23,6 +23,17 @@ _QUESTIONS = {
 }
 
 
+def lead_of(best: dict[Any, Any]) -> str:
+    """Say what a target's best sequence is, and how it scores.
+
+    Args:
+        best: Its row of ``leaderboard``.
+    """
+    name = spell(best["sequence"], best["baseline"])
+    seeds = f"{best['num_seeds']} seed" + ("s" if best["num_seeds"] > 1 else "")
+    return f"{clean(best['target'])}: {name}, {number(best['score'])} points ({seeds})."
+
+
 def answer_of(best: dict[Any, Any], compared: pd.DataFrame) -> str:
     """Say what a target's best sequence is, and what is decided of it.
 
@@ -33,9 +44,7 @@ def answer_of(best: dict[Any, Any], compared: pd.DataFrame) -> str:
     Returns:
         Sentences: the score, the differences with simultaneous intervals, and the verdicts.
     """
-    name = spell(best["sequence"], best["baseline"])
-    seeds = f"{best['num_seeds']} seed" + ("s" if best["num_seeds"] > 1 else "")
-    score = f"{clean(best['target'])}: {name}, {number(best['score'])} points ({seeds})."
+    score = lead_of(best)
     rows = {str(row["question"]): row for row in compared.to_dict("records")}
     if best["baseline"] == NO_INTERMEDIATE:
         return f"{score} No sequence of intermediate tasks scored higher. {_rivals(rows)}".strip()
