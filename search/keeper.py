@@ -32,6 +32,7 @@ class StoreKeeper:
         max_size_gb: The store's largest size; ``None`` for no limit.
         ledger: Keeps what was found damaged.
         console: Where the user is told.
+        checkpoint_every: Steps between checkpoints of a training in flight; ``None`` for none.
         clock: A monotonic clock.
     """
 
@@ -41,12 +42,14 @@ class StoreKeeper:
         max_size_gb: float | None,
         ledger: Ledger,
         console: Console,
+        checkpoint_every: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._max_bytes = None if max_size_gb is None else int(max_size_gb * 1e9)
         self._ledger = ledger
         self._console = console
+        self._checkpoint_every = checkpoint_every
         self._member = Membership(store, clock)
         self._trials: Callable[[], list[Progress]] = list
         self._wanted: set[EntryKey] = set()
@@ -133,7 +136,7 @@ class StoreKeeper:
         for progress in self._trials():
             record = progress.record
             if record.is_final and record.number not in self._swept:
-                drop_progress(self._store, progress.plan)
+                drop_progress(self._store, progress.plan, self._checkpoint_every)
                 self._swept.add(record.number)
 
     def state(self) -> StoreState:

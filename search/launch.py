@@ -167,7 +167,13 @@ def _run(
             labels=node_labels(),
             ask=lambda owner: is_node_alive(owner.labels),
         )
-        with StoreKeeper(store, study.storage.max_size_gb, ledger, console) as keeper:
+        with StoreKeeper(
+            store,
+            study.storage.max_size_gb,
+            ledger,
+            console,
+            study.storage.checkpoint_every_steps,
+        ) as keeper:
             coordinator = Coordinator(
                 study,
                 preparation.planner,

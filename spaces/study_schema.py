@@ -204,12 +204,17 @@ class StorageSection(Section):
             empty.
         cache: Folder of the tokenised training sets, on storage that the workers share where it
             can be; the user's cache folder when empty.
+        max_size_gb: Largest size of the stage store: what is cheapest to rebuild makes room, never
+            what a trial under way needs.
+        checkpoint_every_steps: Steps after which a stage in flight is stored with its optimizer, so
+            that a killed one goes on from there; ``null`` for never.
     """
 
     stages: str | None = None
     optuna: str | None = None
     cache: str | None = None
     max_size_gb: float | None = Field(default=None, gt=0)
+    checkpoint_every_steps: int | None = Field(default=1000, ge=1)
 
 
 #: Research questions that a report can answer; ``analysis.questions`` does.

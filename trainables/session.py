@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch.distributed as dist
 
 from spaces.errors import TrainingError
 from spaces.plan import StagePlan, TrialPlan
-from spaces.reports import StageReport
+from spaces.reports import StageReport, StepProgress
 from spaces.stages import Mixture
 from trainables.engine import Engine
 from trainables.evaluation import Score, evaluate, objective
@@ -27,8 +27,14 @@ from trainables.inputs import TaskInputs
 from trainables.lost_workers import telling_of_lost_workers
 from trainables.meter import Report
 from trainables.models import load_tokenizer
-from trainables.progress import progress_key
+from trainables.progress import (
+    checkpoint_keys,
+    drop_checkpoints,
+    latest_checkpoint,
+    progress_key,
+)
 from trainables.session_config import SessionConfig
+from trainables.storage.entries import number
 from trainables.store import Kind, StageStore
 from trainables.trainer import Trainer, Training
 
@@ -54,6 +60,21 @@ class RungResult:
     steps_trained: int
     wall_s: float
     error: str = ""
+
+
+class Timer:
+    """Seconds of training, those of attempts that were cut short included.
+
+    Args:
+        earlier_s: Seconds before this attempt.
+    """
+
+    def __init__(self, earlier_s: float = 0.0) -> None:
+        self._started = time.monotonic() - earlier_s
+
+    def seconds(self) -> float:
+        """Return the seconds so far."""
+        return time.monotonic() - self._started
 
 
 class Session:
@@ -96,14 +117,15 @@ class Session:
             WorkerLostError: The other workers did not answer in time.
             OutOfMemoryError: This worker ran out of memory beside others; trying again helps.
         """
-        started = time.monotonic()
         training = Training(plan.sequence, plan.mixture, plan.settings, plan.parent, base)
         with self._closing_on_error():
-            self._trainer.build(training)
+            engine = self._trainer.build(training)
             steps = plan.settings.steps
-            weights = self._trainer.train(training, until=steps, report=progress).encoder_weights()
+            timer = self._resume(engine, plan.fingerprint, steps)
+            engine = self._train(training, plan.fingerprint, timer, until=steps, report=progress)
+            weights = engine.encoder_weights()
         self.close_engine()
-        wall_s = time.monotonic() - started
+        wall_s = timer.seconds()
         notes = {
             "parent": plan.parent,
             "sequence": plan.sequence,
@@ -112,6 +134,7 @@ class Session:
             "run": self.config.run_id,
         }
         size_bytes = self._put("stages", plan.fingerprint, weights, notes)
+        self._drop_checkpoints(plan.fingerprint, steps)
         return StageReport(
             plan.fingerprint,
             plan.parent,
@@ -139,8 +162,8 @@ class Session:
             WorkerLostError: The other workers did not answer in time.
             OutOfMemoryError: This worker ran out of memory beside others; trying again helps.
         """
-        started = time.monotonic()
         budget = plan.budgets[rung]
+        before = plan.budgets[rung - 1] if rung else 0
         is_last = rung == len(plan.budgets) - 1
         scores: list[Score] = []
         error = ""
@@ -148,15 +171,19 @@ class Session:
             training = Training(
                 plan.target, Mixture.of(plan.target), plan.target_settings, plan.parent, plan.base
             )
-            engine = self._continue(plan, training, plan.budgets[rung - 1] if rung else 0)
-            first_step = engine.step_count
+            engine, timer = self._continue(plan, training, before, budget)
+            # What an attempt that was cut short has trained is part of it.
+            first_step = min(engine.step_count, before)
             try:
-                engine = self._trainer.train(training, until=budget, report=progress)
+                engine = self._train(
+                    training, plan.target_fingerprint, timer, until=budget, report=progress
+                )
             except TrainingError as diverged:
                 error = str(diverged)
             else:
                 scores = self._score(engine, plan, budget, is_last=is_last)
             steps_trained = engine.step_count - first_step
+        self._drop_checkpoints(plan.target_fingerprint, budget)
         if is_last or error:
             self.close_engine()
         metric = self.inputs.catalogue[plan.target].metric
@@ -166,7 +193,7 @@ class Session:
             score=objective(scores, metric),
             scores=tuple(scores),
             steps_trained=steps_trained,
-            wall_s=time.monotonic() - started,
+            wall_s=timer.seconds(),
             error=error,
         )
 
@@ -220,17 +247,71 @@ class Session:
         self._trainer.close()
         self._engine_is_at = None
 
-    def _continue(self, plan: TrialPlan, training: Training, before: int) -> Engine:
-        """Return an engine that has fine-tuned the target for ``before`` steps."""
+    def _continue(
+        self, plan: TrialPlan, training: Training, before: int, budget: int
+    ) -> tuple[Engine, Timer]:
+        """Return an engine that has fine-tuned the target for ``before`` steps, or for more."""
         held = self._trainer.engine
         if held is not None and self._engine_is_at == (plan.target_fingerprint, before):
             self._engine_is_at = None  # until it has arrived at the next budget
-            return held
+            return held, Timer()
         self._engine_is_at = None
         engine = self._trainer.build(training)
-        if before:
+        timer = self._resume(engine, plan.target_fingerprint, budget)
+        if engine.step_count < before:
             entry = self.store.get("progress", progress_key(plan, before))
             if entry is not None:
                 engine.load_state(self.store.load(entry))
             # Without the state of the rung before, the steps are simply trained again.
-        return engine
+        return engine, timer
+
+    def _resume(self, engine: Engine, fingerprint: str, until: int) -> Timer:
+        """Let an engine go on where a training that was cut short had been stored last."""
+        if not self._has_checkpoints(until):
+            return Timer()
+        entry = latest_checkpoint(self.store, fingerprint, until)
+        if entry is None:
+            return Timer()
+        engine.load_state(self.store.load(entry))
+        return Timer(number(entry.metadata.get("wall_s")))
+
+    def _train(
+        self,
+        training: Training,
+        fingerprint: str,
+        timer: Timer,
+        *,
+        until: int,
+        report: Report | None,
+    ) -> Engine:
+        """Train up to step ``until`` and store where training is now and then."""
+        engine = self._trainer.engine
+        assert engine is not None
+        every = self.config.study.storage.checkpoint_every_steps or until
+
+        def tell(progress: StepProgress) -> None:
+            assert report is not None
+            left_s = progress.left_s * (until - progress.step) / max(1, stop - progress.step)
+            report(replace(progress, steps=until, left_s=left_s))
+
+        while True:
+            stop = min(until, (engine.step_count // every + 1) * every)
+            engine = self._trainer.train(
+                training, until=stop, report=None if report is None else tell
+            )
+            if stop >= until:
+                return engine
+            key = checkpoint_keys(fingerprint)[stop // every % 2]
+            if self.rank == 0:
+                self.store.drop("progress", key)
+            notes = {"sequence": training.name, "steps": stop, "wall_s": timer.seconds()}
+            self._put("progress", key, engine.state(), notes)
+
+    def _has_checkpoints(self, steps: int) -> bool:
+        """Whether a training of so many steps is stored on the way."""
+        every = self.config.study.storage.checkpoint_every_steps
+        return every is not None and steps > every
+
+    def _drop_checkpoints(self, fingerprint: str, steps: int) -> None:
+        if self.rank == 0 and self._has_checkpoints(steps):
+            drop_checkpoints(self.store, fingerprint)

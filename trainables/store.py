@@ -192,15 +192,15 @@ class StageStore:
 
         Nothing happens either if this process drives a run and another run protects the entry.
         """
+        entry = self.get(kind, key)
+        if entry is None:
+            return
         if self.me.run and (kind, key) in pinned_by_others(self.files, self.me, self.is_alive):
             return
-        name = meta_name(kind, key)
-        entry = self.get(kind, key)
-        self.files.remove(name)
-        if entry is not None:
-            self.files.remove(entry.data_name)
-            self.files.remove(f"{entry.folder}/{USED}")
-        self.files.prune(folder_name(kind, key))
+        self.files.remove(meta_name(kind, key))
+        self.files.remove(entry.data_name)
+        self.files.remove(f"{entry.folder}/{USED}")
+        self.files.prune(entry.folder)
 
     # Room.
 

@@ -65,7 +65,7 @@ class Run:
             self.max_size_gb,
             self.ledger,
             Console(file=self.told, width=500),
-            self.clock,
+            clock=self.clock,
         )
         self.keeper.__enter__()
         self.coordinator = Coordinator(

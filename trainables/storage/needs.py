@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spaces.plan import TrialPlan
-from trainables.progress import progress_key
+from trainables.progress import checkpoint_keys, progress_key
 from trainables.storage.entries import EntryKey
 
 
@@ -13,7 +13,7 @@ def needs(plan: TrialPlan, stages_done: int, rungs_done: int) -> set[EntryKey]:
     A trial that waits for its promotion needs its last stage and the fine-tuning it would go on
     with; one that trains needs the stage it builds on. Stages that lie ahead count too: found in
     the store, they need not be trained; and so do the budgets that lie ahead, for a trial that goes
-    on at once protects nothing anew.
+    on at once protects nothing anew. What is in flight has checkpoints.
 
     Args:
         plan: The trial's plan.
@@ -24,4 +24,9 @@ def needs(plan: TrialPlan, stages_done: int, rungs_done: int) -> set[EntryKey]:
     ongoing = plan.budgets[max(0, rungs_done - 1) : -1]
     keys: set[EntryKey] = {("stages", stage.fingerprint) for stage in stages}
     keys.update(("progress", progress_key(plan, budget)) for budget in ongoing)
+    in_flight = [
+        *(stage.fingerprint for stage in plan.stages[stages_done:]),
+        plan.target_fingerprint,
+    ]
+    keys.update(("progress", key) for one in in_flight for key in checkpoint_keys(one))
     return keys

@@ -20,6 +20,11 @@ def of(found, kind):
     return sorted(key for of_kind, key in found if of_kind == kind)
 
 
+def kept(found):
+    """Keys of fine-tunings at a budget."""
+    return [key for key in of(found, "progress") if "live" not in key]
+
+
 def test_a_trial_that_trains_needs_what_it_builds_on_and_what_lies_ahead():
     assert of(needs(plan(3), 0, 0), "stages") == ["s0", "s1", "s2"]
     assert of(needs(plan(3), 1, 0), "stages") == ["s0", "s1", "s2"]
@@ -29,7 +34,13 @@ def test_a_trial_that_trains_needs_what_it_builds_on_and_what_lies_ahead():
 
 
 def test_a_trial_that_waits_for_promotion_needs_the_fine_tuning_it_goes_on_with():
-    found = [of(needs(plan(1), 1, rungs), "progress") for rungs in range(4)]
+    found = [kept(needs(plan(1), 1, rungs)) for rungs in range(4)]
     # The last budget is never kept: nothing goes on from there.
     assert found == [["target-2", "target-3"], ["target-2", "target-3"], ["target-3"], []]
-    assert of(needs(plan(0, (0,)), 0, 0), "progress") == []
+    assert kept(needs(plan(0, (0,)), 0, 0)) == []
+
+
+def test_what_is_in_flight_needs_its_checkpoints():
+    found = of(needs(plan(2), 1, 0), "progress")
+    live = [key for key in found if "live" in key]
+    assert live == ["s1-live-0", "s1-live-1", "target-live-0", "target-live-1"]
