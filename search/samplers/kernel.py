@@ -26,7 +26,7 @@ PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0, -2.0)
 PRIOR_OWN = (-1.0, -2.0, -3.0, -3.0, -2.0, -4.0)
 PRIOR_RESIDUAL = -2.5
 PRIOR_NOISE = (-0.5, -1.5, -3.0, -3.0)
-PRIOR_SD = 3.0
+PRIOR_SD = 1.0
 BOUNDS = (-9.0, 3.0)
 
 

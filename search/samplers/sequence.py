@@ -5,11 +5,15 @@ a target, and how uncertain that is. A candidate is worth its expected improveme
 expectation so far. Its cost is its marginal one: the stages that the run does not have yet, and its
 share of the target's fine-tuning. A stage that is trained serves every target, so the value of a
 new sequence is summed over the targets that are worth their fine-tuning.
+
+The way to a sequence goes over its prefixes: the first that was not tried is suggested in its
+place, and what it comes to decides whether the way is worth going on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence as Items
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -84,7 +88,10 @@ class SurrogateSampler(SequenceSampler):
             text, target = candidates[int(rng.integers(len(candidates)))]
             return Sequence.parse(text), target
         text, target = self._best(history, candidates, rng)
-        return Sequence.parse(text), target
+        sequence = Sequence.parse(text)
+        if (text, target) in asked:
+            return sequence, target  # It is paused, and is to go on.
+        return first_unasked(sequence, target, asked), target
 
     def _best(
         self, history: History, candidates: list[Candidate], rng: np.random.Generator
@@ -106,6 +113,15 @@ class SurrogateSampler(SequenceSampler):
         gain = expected_improvement(prediction.mean, prediction.deviation, floor)
         costs = Costs.of(history, self.targets, len(self.study.targets))
         return choose_best(candidates, gain, costs, self._cost_power, rng)
+
+
+def first_unasked(sequence: Sequence, target: str, asked: Set[Candidate]) -> Sequence:
+    """Return the first prefix of a sequence that was not asked for a target, or the sequence.
+
+    Its stages are trained in any case, and a probe costs little beside a stage: what it says may
+    spare the stages that follow.
+    """
+    return next((p for p in sequence.prefixes() if (str(p), target) not in asked), sequence)
 
 
 @dataclass(frozen=True)

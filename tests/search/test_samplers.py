@@ -134,6 +134,27 @@ def test_the_surrogate_finds_an_optimum_of_order_sooner_than_chance():
     assert median["sequence"] < 0.6 * median["random"], median
 
 
+@pytest.mark.parametrize("objective", ["per_target", "average"])
+def test_the_way_to_a_sequence_goes_over_its_prefixes(objective):
+    tasks = ["anli", "mnli", "qqp", "squad1", "hellaswag"]
+    study = make_study(
+        "search.sampler=sequence",
+        intermediate={"tasks": tasks, "max_length": 4},
+        targets=["xnli"],
+        objective=objective,
+    )
+    asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
+    rng = np.random.default_rng(0)
+    found = set()
+    for _ in range(60):
+        trial, sequence, _ = ask(study, asked)
+        assert {str(prefix) for prefix in sequence.prefixes()} <= found | {str(sequence)}
+        found.add(str(sequence))
+        trial.report(float(len(sequence) + rng.normal()), 0)
+        asked.tell(trial, 0.0)
+    assert any(text.count(">") == 3 for text in found)
+
+
 def test_exhaustive_goes_by_length_and_all_targets_at_a_time():
     study = make_study("search.sampler=exhaustive")
     asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
