@@ -22,6 +22,7 @@ from search.cluster import (
     stop_ray,
 )
 from search.coordinator import Coordinator
+from search.edits import check_edits
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
 from search.pricing import Price, price
@@ -30,7 +31,7 @@ from search.samplers import make_sampler
 from search.tables import TableWriter
 from search.tokenising_view import show_tokenising
 from search.view import LiveView
-from spaces.errors import ResourcesError, StoreError, TaskorderError
+from spaces.errors import DataError, ResourcesError, StoreError, TaskorderError
 from spaces.study import Study
 from trainables.deepspeed_config import json_sections
 from trainables.memory_plan import describe_training, visible_gpus
@@ -74,12 +75,17 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
         InputError: Missing data, an unknown sampler, resources that no trial could get, a model
             folder that does not exist, a DeepSpeed JSON that sets what the study decides.
     """
+    _check_settings(study, address)
+    check_data(study, data_root)
+
+
+def _check_settings(study: Study, address: str | None) -> None:
+    """Check all that is known without the data."""
     make_sampler(study)
     check_model(study.model)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
     check_batch_sizes(study)
-    check_data(study, data_root)
     if isinstance(study.deepspeed, str):
         json_sections(study.deepspeed)
 
@@ -89,18 +95,27 @@ def appraise(
 ) -> tuple[Price, tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Check a study that may be meant for another machine, and price it.
 
+    Without a data root, releases that are not on the hub cannot be there; that too is noted, for the
+    study may be written where its data is not.
+
     Returns:
         The price, what would keep the study from being launched here, and what its training takes.
 
     Raises:
-        InputError: As ``check``, resources apart.
+        InputError: As ``check``, resources and, without a data root, missing data apart.
     """
     notes = []
     try:
-        check(study, data_root, address)
+        _check_settings(study, address)
     except ResourcesError as error:
         notes.append(str(error))
-        check(study, data_root, address="elsewhere")
+        _check_settings(study, address="elsewhere")
+    try:
+        check_data(study, data_root)
+    except DataError as error:
+        if data_root is not None:
+            raise
+        notes.append(str(error))
     training = describe_training(study, visible_gpus())
     return price(study, training_planner(study, data_root)), tuple(notes), training
 
@@ -160,6 +175,8 @@ def _run(
 ) -> Outcome:
     with directory.driven():
         ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
+        launched = ledger.launched().model_dump(mode="json")
+        check_edits(launched, study.model_dump(mode="json"), str(directory.study_file))
         start_ray(address)
         store = StageStore(
             directory.store_url(study),
@@ -186,6 +203,7 @@ def _run(
             writer = TableWriter(directory.tables, lambda: coordinator.records, keeper.state)
             try:
                 if not coordinator.is_finished:
+                    directory.note_unfinished()
                     if _prepare_model(study, resolved, preparation, console) or is_resumed:
                         data_root = resolved["data_root"]
                         folder = Path(data_root) if data_root else None

@@ -99,6 +99,14 @@ class Ledger:
         self._study_id = self._storage.get_study_id_from_name(study.name)
         self._ids: dict[int, int] = {}
 
+    def launched(self) -> Study:
+        """Return the study as it was launched; noted at the first call."""
+        noted = self.optuna.user_attrs.get("study")
+        if noted is None:
+            self.optuna.set_user_attr("study", self._study.model_dump(mode="json"))
+            return self._study
+        return Study.model_validate(noted)
+
     def suggest(self) -> Suggestion:
         """Ask the sampler for parameters, as a new trial of the Optuna study."""
         trial = self.optuna.ask(fixed_distributions=self._space)

@@ -74,6 +74,10 @@ class RunDirectory:
             temporary.write_text(json.dumps(note), encoding="utf-8")
             temporary.replace(self.finished_file)
 
+    def note_unfinished(self) -> None:
+        """Note that a finished run goes on after all: its budget has grown."""
+        self.finished_file.unlink(missing_ok=True)
+
     def optuna_url(self, study: Study) -> str:
         """Return the URL of the Optuna storage."""
         return study.storage.optuna or f"sqlite:///{(self.path / 'optuna.db').resolve()}"
