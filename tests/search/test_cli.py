@@ -28,7 +28,7 @@ def cli(monkeypatch, capsys, tmp_path):
 
 
 BAD_INPUT = {
-    "unknown study": (["nope"], "unknown study 'nope'. Known: mini, real-small, task-order."),
+    "unknown study": (["nope"], "unknown study 'nope'. Known: low-resource-mlm,"),
     "near match": (["mimi"], "Did you mean 'mini'?"),
     "missing file": (["no/such.yaml"], "study file 'no/such.yaml' does not exist"),
     "unknown key": (["mini", "--set", "serch.num_trials=3"], "Did you mean 'search'?"),
@@ -47,7 +47,6 @@ BAD_INPUT = {
         ],
         "a range has values that do not divide over 2 workers",
     ),
-    "no data root": (["real-small"], "Give the folder of the releases with --data-root"),
     "wrong data root": (["real-small", "--data-root", "nowhere"], "'nowhere' is not a folder"),
     "missing model": (["mini", "--set", "model.name=./no-model"], "'./no-model' does not exist"),
 }  # fmt: skip
@@ -86,6 +85,17 @@ def test_what_this_machine_lacks_is_noted_by_check(cli, override):
     status, out, err = cli("check", "mini", "--set", override)
     assert (status, err) == (0, "")
     assert TOO_MUCH[override] in " ".join(out.split())
+
+
+def test_data_without_a_data_root_is_refused_by_launch_and_noted_by_check(cli, tmp_path):
+    # So the full studies are validated where they are written, which need not be where data is.
+    status, out, err = cli("launch", "real-small")
+    assert (status, out) == (2, "")
+    assert "Give the folder of the releases with --data-root" in err
+    status, out, err = cli("check", "real-small")
+    assert (status, err) == (0, "")
+    assert "Give the folder of the releases with --data-root" in " ".join(out.split())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["resume", "status", "report"])
