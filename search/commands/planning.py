@@ -87,13 +87,16 @@ def studies(as_json: AsJson = False) -> None:
         console.print_json(json.dumps(listed))
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    # Names are to be typed, so they are never cut.
     for column in ("study", "model", "sequences", "targets", "description"):
-        table.add_column(column)
-    for name, study in found.items():
+        table.add_column(column, no_wrap=column in ("study", "model"))
+    for name, study in sorted(found.items()):
+        searched = study.space.size if study.search.num_trials else 0
+        compared = sum(len(arm.sequences) for arm in study.arms.values())
         table.add_row(
             name,
-            study.model.name,
-            f"{study.space.size:,}",
+            study.model.name.rpartition("/")[2],
+            f"{max(searched, compared):,}",
             str(len(study.targets)),
             study.description,
         )
