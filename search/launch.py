@@ -95,8 +95,8 @@ def appraise(
 ) -> tuple[Price, tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Check a study that may be meant for another machine, and price it.
 
-    Without a data root, releases that are not on the hub cannot be there; that too is noted, for the
-    study may be written where its data is not.
+    Without a data root, releases that are not on the hub cannot be there; that too is noted, for
+    the study may be written where its data is not.
 
     Returns:
         The price, what would keep the study from being launched here, and what its training takes.
