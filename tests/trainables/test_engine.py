@@ -25,11 +25,25 @@ def largest_difference(left, right):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("zero_stage", ZERO)
-def test_losses_are_those_of_a_plain_loop(tiny_model, form, zero_stage):
-    stage = Stage(tiny_model, (form,), section=DeepSpeedSection(zero_stage=zero_stage))
+@pytest.mark.parametrize("packed", [True, False])
+def test_losses_are_those_of_a_plain_loop(tiny_model, form, zero_stage, packed):
+    section = DeepSpeedSection(zero_stage=zero_stage)
+    stage = Stage(tiny_model, (form,), section=section, packed=packed)
     plain = stage.plain_losses()
     assert stage.losses() == pytest.approx(plain, abs=TOLERANCE)
     assert plain[-1] < plain[0]
+
+
+@pytest.mark.parametrize("zero_stage", ZERO)
+def test_gradients_are_clipped_to_their_norm(tiny_model, zero_stage):
+    form = "token_classification"
+    section = DeepSpeedSection(zero_stage=zero_stage)
+    # AdamW takes no notice of the gradients' scale until they are as small as its epsilon.
+    clipped = Stage(tiny_model, (form,), tiny.settings(max_grad_norm=1e-7), section)
+    losses = clipped.losses()
+    assert losses == pytest.approx(clipped.plain_losses(), abs=TOLERANCE)
+    free = Stage(tiny_model, (form,), tiny.settings(max_grad_norm=1e9), section).losses()
+    assert max(abs(a - b) for a, b in zip(losses, free, strict=True)) > 100 * TOLERANCE
 
 
 @pytest.mark.parametrize("form", FORMS)

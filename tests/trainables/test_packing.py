@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from transformers import AutoModel, BertConfig, RobertaConfig, XLMRobertaConfig, XLMRobertaXLConfig
 
 from tests.trainables import tiny
+from trainables import attention
 from trainables.attention import attend_groups, attend_jagged, probe
 from trainables.batches import collate, global_batch, micro_batches
 from trainables.formats import FORMATS
@@ -94,6 +95,21 @@ SIZES = {
     "max_position_embeddings": 64,
     "pad_token_id": 1,
 }
+
+
+def test_a_missing_kernel_is_told_once_and_done_without(monkeypatch, caplog):
+    def missing(*_):
+        raise NotImplementedError("no kernel image for this device")
+
+    monkeypatch.setattr(attention, "attend_jagged", missing)
+    attention._cuda_kernel.cache_clear()
+    for _ in range(3):
+        chosen = attention._cuda_kernel(torch.device("cpu"), torch.float32, 2, 8)
+        assert chosen is attention.attend_groups
+    (record,) = caplog.records
+    assert "no attention kernel for rows of any length on cpu" in record.getMessage()
+    assert "no kernel image for this device" in record.getMessage()
+    attention._cuda_kernel.cache_clear()
 
 
 @pytest.mark.parametrize(

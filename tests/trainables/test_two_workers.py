@@ -4,7 +4,7 @@ import pytest
 
 from spaces.sequences import Sequence
 from tests.trainables import tiny, two_workers
-from tests.trainables.loops import TOLERANCE
+from tests.trainables.loops import TOLERANCE, Stage
 from trainables.preparation import prepare
 from trainables.session import Session
 from trainables.session_config import SessionConfig
@@ -47,9 +47,12 @@ def together(tiny_model, trials):
 
 
 @pytest.mark.parametrize("zero_stage", range(4))
-@pytest.mark.parametrize("form", [*tiny.TASKS, "mixture"])
+@pytest.mark.parametrize(
+    "form", [*tiny.TASKS, "mixture", *(f"{form}, padded" for form in tiny.TASKS)]
+)
 def test_two_workers_train_as_one_plain_loop(tiny_model, together, form, zero_stage):
-    name = f"{form}/{zero_stage}"
+    form, _, layout = form.partition(", ")
+    name = f"{form}/{zero_stage}/{layout}".rstrip("/")
     plain = two_workers.stages(tiny_model)[name].plain_losses()
     assert together["losses"][name] == pytest.approx(plain, abs=TOLERANCE)
 
@@ -79,6 +82,17 @@ def test_evaluation_is_the_same_on_two_workers(together, trials):
                 for s in ours
             ] == scores
     session.close_engine()
+
+
+def test_dropout_is_the_same_every_time_and_another_on_each_worker(together, tiny_model):
+    first, second = together["dropout"]
+    assert first == second
+    # Both workers' shares of a step have the same number of examples; what was dropped differs.
+    settings = tiny.settings(dropout=0.3)
+    alone = Stage(tiny_model, ("token_classification",), settings).losses()
+    mean = [(a + b) / 2 for a, b in zip(*first, strict=True)]
+    assert mean != pytest.approx(alone, abs=TOLERANCE)
+    assert mean == pytest.approx(alone, rel=0.3)
 
 
 def test_workers_agree_that_training_diverged(together):

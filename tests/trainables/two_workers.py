@@ -37,6 +37,9 @@ def stages(model: Path) -> dict[str, Stage]:
         section = DeepSpeedSection(zero_stage=zero_stage)
         for form in tiny.TASKS:
             made[f"{form}/{zero_stage}"] = Stage(model, (form,), section=section)
+            made[f"{form}/{zero_stage}/padded"] = Stage(
+                model, (form,), section=section, packed=False
+            )
         made[f"mixture/{zero_stage}"] = Stage(
             model, tuple(tiny.TASKS), section=section, micro_batch_size=2
         )
@@ -60,7 +63,7 @@ def _work(rank: int, job: Job, port: int) -> None:
         shares = torch.tensor(stage.run(engine, 3))
         state = engine.state()
         shares = torch.cat([shares, torch.tensor(stage.run(engine, stage.settings.steps))])
-        if name.startswith("token"):
+        if name.startswith("token") and not name.endswith("padded"):
             # The state is worker 0's; every worker needs it to go on.
             received = [state]
             dist.broadcast_object_list(received)
@@ -73,6 +76,7 @@ def _work(rank: int, job: Job, port: int) -> None:
         engine.destroy()
         dist.all_reduce(shares)
         results["losses"][name] = (shares / 2).tolist()
+    results["dropout"] = [_with_dropout(job.model, rank) for _ in range(2)]
     results["diverged"] = _diverge(job.model, rank)
     session = Session(SessionConfig.from_json(job.config), rank, 2)
     for plan_json in job.plans:
@@ -88,6 +92,16 @@ def _work(rank: int, job: Job, port: int) -> None:
         )
     if rank == 0:
         torch.save(results, job.results)
+
+
+def _with_dropout(model: Path, rank: int) -> list[list[float]]:
+    """Return each worker's shares of the losses of a stage with dropout."""
+    settings = tiny.settings(dropout=0.3)
+    stage = Stage(model, ("token_classification",), settings, rank=rank, world_size=2)
+    shares = torch.tensor(stage.losses())
+    parts = [torch.empty_like(shares) for _ in range(2)]
+    dist.all_gather(parts, shares)
+    return [part.tolist() for part in parts]
 
 
 def _diverge(model: Path, rank: int) -> str:
