@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from search.commands import planning, predicting, reading, running
+from search.commands import exporting, planning, predicting, reading, running
 from search.commands.options import INPUT_ERROR, INTERRUPTED, RUN_FAILED
 from spaces.errors import InputError, TaskorderError
 
@@ -24,6 +24,7 @@ COMMANDS = (
     running.resume,
     reading.status,
     reading.report,
+    exporting.export,
     planning.check,
     planning.tasks,
     predicting.similarity,
