@@ -25,6 +25,7 @@ from search.coordinator import Coordinator
 from search.edits import check_edits
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
+from search.loggers import check_loggers, make_loggers
 from search.pricing import Price, price
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
@@ -86,6 +87,7 @@ def _check_settings(study: Study, address: str | None) -> None:
     if address is None:
         check_resources(study, num_gpus=free_gpus())
     check_batch_sizes(study)
+    check_loggers(study.report.loggers)
     if isinstance(study.deepspeed, str):
         json_sections(study.deepspeed)
 
@@ -371,7 +373,7 @@ def _tune(
             name=time.strftime("%Y%m%d-%H%M%S"),
             storage_path=str(directory.ray.resolve()),
             verbose=0,
-            callbacks=[Watcher(watch)],
+            callbacks=[Watcher(watch), *make_loggers(study.report.loggers, study.name)],
             failure_config=tune.FailureConfig(max_failures=study.search.max_failures),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
         ),

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from spaces.arm_sections import ArmSection, check_arm_names, fill_in_arms
 from spaces.hyperparameters import Distribution, Value
+from spaces.report_sections import ReportSection
 from spaces.sequences import SequenceSpace
 from spaces.stage_sections import Section, StageSection, TrainingOverrides, named
 from spaces.tasks import Catalogue, load_catalogue
@@ -248,6 +249,7 @@ class Study(Section):
     resources: ResourcesSection = ResourcesSection()
     search: SearchSection = SearchSection()
     storage: StorageSection = StorageSection()
+    report: ReportSection = ReportSection()
     task_folders: tuple[str, ...] = ()
 
     @field_validator("targets", mode="before")
