@@ -8,7 +8,7 @@ other languages of the kind and other seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,6 +77,7 @@ def language_gains(
     *,
     metric: str = "",
     exclude: Collection[str] = ("en",),
+    skip: Callable[[Pair, str], bool] | None = None,
 ) -> LanguageGains:
     """Return the mean gain of pairs of sequences in each language under each seed.
 
@@ -88,6 +89,7 @@ def language_gains(
         pairs: Sequences and what each is compared with.
         metric: This metric alone; the task's headline metrics, averaged, when empty.
         exclude: Languages left out: those that the target trains in.
+        skip: Whether a pair says nothing of a language: its gain there does not count.
     """
     if metric:
         run = replace(run, scores=run.scores[run.scores["metric"] == metric])
@@ -106,16 +108,24 @@ def language_gains(
         if set(pair) <= there:
             table = pd.DataFrame(scores.loc[pair[0]] - scores.loc[pair[1]])
             table = table.dropna(axis=0, how="all").dropna(axis=1, how="all")
+            if skip is not None:
+                table = table[[not skip(pair, str(code)) for code in table.index]]
         (used if table.size else missing).append(pair)
         if table.size:
             tables.append(table)
     if not tables:
         return LanguageGains(pd.DataFrame(), missing=tuple(missing))
     # Only cells that every pair has: one that lacks a language would shift the mean of the rest.
-    total = tables[0]
-    for table in tables[1:]:
-        total = total + table
-    values = (total / len(tables)).dropna(axis=1, how="all").dropna(axis=0)
+    stacked = pd.concat(tables, keys=range(len(tables)), names=["pair", "language"])
+    cells = stacked.groupby("language")
+    asked = pd.Series(
+        {
+            code: sum(skip is None or not skip(pair, str(code)) for pair in used)
+            for code in cells.groups
+        }
+    )
+    whole = cells.count().eq(asked, axis=0)
+    values = cells.mean().where(whole).dropna(axis=1, how="all").dropna(axis=0)
     mine = found[found["language"].isin(values.index)]
     dev = mine.loc[mine["split"] == "dev", "language"]
     searched = mine["sequence"].isin([pair[0] for pair in used]) & (mine["phase"] == "search")

@@ -54,12 +54,19 @@ def multilingual_tydiqa(run: Run) -> Answer:
     dev: set[str] = set()
     for target in targets:
         gains = language_gains(run, target, pairs, metric=metric)
-        held = {code for pair in gains.pairs for code in _languages(roles, pair[0])}
-        unseen = gains.of([code for code in gains.languages if code not in held])
+        unseen = language_gains(
+            run,
+            target,
+            pairs,
+            metric=metric,
+            skip=lambda pair, code: code in _languages(roles, pair[0]),
+        )
         confidence = level(2 * len(targets))
         main = _finding(f"{target}: multilingual less English, all languages", gains, confidence)
         rest = _finding(
-            f"{target}: the same in languages that no stage was trained in", unseen, confidence
+            f"{target}: the same in languages that the sequence was not trained in",
+            unseen,
+            confidence,
         )
         findings += [main, rest]
         sentences.append(_sentence(target, main, rest, has_pairs=bool(pairs)))
@@ -119,11 +126,12 @@ def _sentence(target: str, main: Finding, rest: Finding, *, has_pairs: bool) -> 
     if not main.is_above:
         return undecided(target, why_open(main))
     said = f"{target}: yes, multilingual is better by {main}."
+    where = "n languages that the sequence was not trained in"
     if rest.is_above:
-        return f"{said} In languages that no stage was trained in: {rest}."
+        return f"{said} I{where}: {rest}."
     if rest.is_below:
-        return f"{said} But in languages that no stage was trained in it is worse: {rest}."
-    return f"{said} {undecided('In languages that no stage was trained in', why_open(rest))}"
+        return f"{said} But i{where} it is worse: {rest}."
+    return f"{said} {undecided('I' + where, why_open(rest))}"
 
 
 def _rows(run: Run, target: str, pair: Pair, roles: Roles, metric: str) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from analysis.questions import NOT_DECIDED, answer_question
 from tests.analysis.questions.landscape import arms_run
 
@@ -49,6 +51,15 @@ def test_what_helps_only_where_it_was_trained_is_told(tmp_path):
     sentence = study(tmp_path, 20.0, 0.0).sentence
     assert "yes, multilingual" not in sentence or NOT_DECIDED in sentence
     assert NOT_DECIDED in sentence
+
+
+def test_a_language_counts_as_unseen_sequence_by_sequence(tmp_path):
+    seen, unseen = study(tmp_path, 30.0, 3.0, sd_language=0.0).findings
+    # Of the six languages xnli@ar,ru holds two and squad1>pawsx@ko one; the others are worth 3.
+    assert unseen.estimate.num == 6
+    assert unseen.estimate.mean == pytest.approx(3.0, abs=0.4)
+    # (2 * 30 + 4 * 3) / 6 and (30 + 5 * 3) / 6, in the mean.
+    assert seen.estimate.mean == pytest.approx((12.0 + 7.5) / 2, abs=0.4)
 
 
 def test_nothing_is_not_decided(tmp_path):
