@@ -46,7 +46,6 @@ from trainables.preparation import (
     training_planner,
 )
 from trainables.preparing import prepare_elsewhere
-from trainables.progress_board import BoardReader
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
 
@@ -175,6 +174,8 @@ def _run(
     console: Console,
     is_resumed: bool = False,
 ) -> Outcome:
+    from trainables.progress_board import BoardReader  # noqa: PLC0415  (Ray)
+
     with directory.driven():
         ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
         launched = ledger.launched().model_dump(mode="json")
