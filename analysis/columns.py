@@ -34,8 +34,8 @@ ESSENTIAL = {
     "rungs": ("trial_id", "target", "rung", "score"),
 }
 
-#: Columns that runs from before arms lack: none of their trials is in one.
-ADDED = {"trials": ("arm",)}
+#: Columns that runs from before arms and several models lack: their trials are in no arm.
+ADDED = {"trials": ("model", "arm")}
 
 _FILL: Mapping[str, Any] = {
     "string": "",

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 from search.asha import Bracket
 from search.roster import Progress, Roster
+from search.trials import Proposal
+from spaces.model_axis import model_labels
 from spaces.study import Study
 
 AVERAGE = "average"
@@ -21,7 +23,7 @@ APART = frozenset({"arm", "confirm"})
 
 
 class Competition:
-    """The brackets of a run. Trials of arms and of the confirmation do not compete.
+    """The brackets of a run: the first model's. Trials of arms and the confirmation do not compete.
 
     Args:
         study: The study.
@@ -32,6 +34,7 @@ class Competition:
         asha = study.search.asha
         eta = asha.reduction_factor if asha else 2
         self._roster = roster
+        self._model = model_labels(study)[0]
         self._brackets: dict[str, Bracket] = defaultdict(lambda: Bracket(eta))
         self._num_entered: dict[str, int] = defaultdict(int)
 
@@ -44,7 +47,7 @@ class Competition:
                 replay of a record in its order of arrival.
         """
         record = progress.record
-        if record.proposal.phase in APART:
+        if not self._has_part(record.proposal):
             return
         members = self._roster.competing_as(record.entity)
         bracket = self._bracket(progress)
@@ -65,7 +68,7 @@ class Competition:
 
     def promote(self, progress: Progress, rung: int) -> None:
         """Record that a trial goes on from a rung, and its group with it."""
-        if progress.record.proposal.phase not in APART:
+        if self._has_part(progress.record.proposal):
             self._bracket(progress).promote(rung, progress.record.entity)
 
     def promotable(self) -> Iterator[list[Progress]]:
@@ -95,6 +98,9 @@ class Competition:
             for member in self._roster.competing_as(entity)
             if member.record.status == "paused" and len(member.record.rungs) - 1 == rung
         ]
+
+    def _has_part(self, proposal: Proposal) -> bool:
+        return proposal.phase not in APART and proposal.model == self._model
 
     def _bracket(self, progress: Progress) -> Bracket:
         proposal = progress.record.proposal

@@ -24,6 +24,7 @@ from search.proposing import is_endless, proposals_of
 from search.recovery import group_members, replay
 from search.roster import Progress, Roster
 from search.trials import Proposal, RungReport, TrialRecord
+from spaces.model_axis import model_labels
 from spaces.planner import Planner
 from spaces.reports import StageReport
 from spaces.study import Study
@@ -63,7 +64,7 @@ class Coordinator:
         self._run_id = run_id
         self._planner = planner
         self._ledger = ledger
-        self._roster = Roster(study.space, study.seed)
+        self._roster = Roster(study.space, study.seed, model_labels(study)[0])
         self._competition = Competition(study, self._roster)
         self._claims = StageClaims(self._roster.free, shared)
         self._credited: set[str] = set()
@@ -358,6 +359,7 @@ class Coordinator:
             proposal.target,
             seed=proposal.seed,
             hyperparameters=dict(proposal.hyperparameters),
+            model=proposal.model,
         )
         return self._roster.add(Progress(record, plan))
 

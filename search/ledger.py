@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.encoding import encode_sequence, search_space
 from search.trials import Proposal, RungReport, TrialRecord
+from spaces.model_axis import model_labels
 from spaces.reports import StageReport
 from spaces.study import Study
 
@@ -87,6 +88,7 @@ class Ledger:
         self.clock = clock
         self._study = study
         self._space = search_space(study)
+        self._model = model_labels(study)[0]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._storage = optuna.storages.get_storage(storage)
         self.optuna = optuna.create_study(
@@ -146,9 +148,11 @@ class Ledger:
     def add(self, proposal: Proposal) -> TrialRecord:
         """Add a trial that no sampler suggested (a baseline, a confirmation)."""
         values = dict(proposal.hyperparameters)
-        if "target" in self._space:
+        # Parameters are what a sampler learns from: what it may suggest, on the model it searches.
+        is_searched = proposal.model == self._model
+        if is_searched and "target" in self._space:
             values["target"] = proposal.target
-        if proposal.sequence in self._study.space:
+        if is_searched and proposal.sequence in self._study.space:
             values |= encode_sequence(proposal.sequence, self._study)
         trial_id = self._storage.create_new_trial(
             self._study_id,
@@ -229,7 +233,7 @@ class Ledger:
     def load(self) -> list[TrialRecord]:
         """Read every trial, in the order they were asked; nothing is written."""
         trials = self.optuna.get_trials(deepcopy=False)
-        return [_record(trial) for trial in trials if "sequence" in trial.user_attrs]
+        return [_record(trial, self._model) for trial in trials if "sequence" in trial.user_attrs]
 
     def rebuild(self) -> Rebuilt:
         """Read every trial back and make up for what a killed driver left undone.
@@ -244,7 +248,7 @@ class Ledger:
         for trial in self.optuna.get_trials(deepcopy=False):
             is_open = not trial.state.is_finished()
             if "sequence" in trial.user_attrs:
-                record = _record(trial)
+                record = _record(trial, self._model)
                 records.append(record)
                 if record.proposal.phase == "search":
                     num_repeats = 0
@@ -288,10 +292,11 @@ class Ledger:
         return self._ids[number]
 
 
-def _record(trial: FrozenTrial) -> TrialRecord:
+def _record(trial: FrozenTrial, model: str) -> TrialRecord:
     """Read a trial back; one that is not final is ``paused`` or ``waiting``."""
     attributes = trial.user_attrs
-    record = TrialRecord(number=trial.number, proposal=Proposal.from_attributes(attributes))
+    proposal = Proposal.from_attributes(attributes, model)
+    record = TrialRecord(number=trial.number, proposal=proposal)
     record.stages = [StageReport(**data) for data in _numbered(attributes, "stage").values()]
     record.rebuilt = [StageReport(**d) for d in _numbered(attributes, "rebuilt").values()]
     record.rungs = [RungReport.from_json(data) for data in _numbered(attributes, "rung").values()]

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from search.trials import Proposal, TrialRecord
-from spaces.arms import arm_seeds, arm_sequences
+from spaces.arms import arm_models, arm_seeds, arm_sequences
+from spaces.model_axis import model_labels
 from spaces.sequences import Sequence, Stage
 from spaces.study import Study
 
@@ -25,11 +26,15 @@ def references(study: Study) -> list[Sequence]:
 
 
 def baselines(study: Study) -> Iterator[Proposal]:
-    """Yield the baselines: no intermediate task, each single one, all at once."""
+    """Yield every model's baselines: no intermediate task, each single one, all at once."""
     nothing, *all_at_once = references(study)
     singles = [Sequence.of(task) for task in study.intermediate.tasks]
+    _, *others = model_labels(study)
     for sequence in (nothing, *singles, *all_at_once):
         yield from together(study, sequence, "baseline", f"baseline {sequence}")
+    for model, sequence in itertools.product(others, (nothing, *singles, *all_at_once)):
+        for proposal in together(study, sequence, "baseline", ""):
+            yield replace(proposal, group="", model=model)
 
 
 def planned(study: Study) -> list[Proposal]:
@@ -51,10 +56,11 @@ def arms(study: Study) -> Iterator[Proposal]:
 
     The order is by seed, so that an interrupted run has complete seeds.
     """
-    for seed in arm_seeds(study):
+    models = {arm: arm_models(study, arm) for arm in study.arms}
+    for seed, model in itertools.product(arm_seeds(study), model_labels(study)):
         for arm, sequence in arm_sequences(study):
-            for target in study.targets:
-                yield Proposal(sequence, target.name, seed, "arm", arm=arm)
+            for target in study.targets if model in models[arm] else ():
+                yield Proposal(sequence, target.name, seed, "arm", arm=arm, model=model)
 
 
 def together(
@@ -64,7 +70,10 @@ def together(
     group: str,
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> list[Proposal]:
-    """Return a sequence's trials on every target; one group if the average is the objective."""
+    """Return a sequence's trials on every target; one group if the average is the objective.
+
+    They are trials of the first model, the one that is searched with.
+    """
     return [
         Proposal(
             sequence,
@@ -73,6 +82,7 @@ def together(
             phase,
             group if study.objective == "average" else "",
             dict(hyperparameters or {}),
+            model=model_labels(study)[0],
         )
         for target in study.targets
     ]
@@ -87,11 +97,12 @@ def confirmations(study: Study, records: Items[TrialRecord]) -> list[Proposal]:
     if confirm.top == 0:
         return []
     finalists = {target.name: _finalists(study, records, target.name) for target in study.targets}
+    model = model_labels(study)[0]
     # Finalists may be sequences of an arm: only seeds behind the arms' are fresh.
     last = max(study.seed, *arm_seeds(study)) if study.arms else study.seed
     seeds = [last + 1 + k for k in range(confirm.seeds)]
     return [
-        Proposal(sequence, target, seed, "confirm", "", values)
+        Proposal(sequence, target, seed, "confirm", "", values, model=model)
         for seed, target in itertools.product(seeds, finalists)
         for sequence, values in finalists[target]
     ]
@@ -101,7 +112,7 @@ def _finalists(
     study: Study, records: Items[TrialRecord], target: str
 ) -> list[tuple[Sequence, dict[str, Any]]]:
     """Return the references, then a target's best sequences, each with its hyperparameters."""
-    is_average = study.objective == "average"
+    is_average, model = study.objective == "average", model_labels(study)[0]
     candidates: dict[tuple[Any, ...], list[TrialRecord]] = defaultdict(list)
     for record in records:
         proposal = record.proposal
@@ -109,6 +120,7 @@ def _finalists(
             record.status == "complete"
             and proposal.phase != "confirm"
             and proposal.seed == study.seed
+            and proposal.model == model
             and (is_average or proposal.target == target)
         ):
             key = (str(proposal.sequence), tuple(sorted(proposal.hyperparameters.items())))

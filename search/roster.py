@@ -42,10 +42,12 @@ class Roster:
     Args:
         space: The sequences that are searched.
         seed: The study's own seed.
+        model: Label of the model that is searched with.
     """
 
-    def __init__(self, space: SequenceSpace, seed: int) -> None:
+    def __init__(self, space: SequenceSpace, seed: int, model: str) -> None:
         self._space = space
+        self._model = model
         self._seed = seed
         self._trials: dict[int, Progress] = {}
         self._keys: dict[tuple[Any, ...], TrialRecord] = {}
@@ -65,7 +67,8 @@ class Roster:
         self._keys.setdefault(proposal.key, record)
         self._entities.setdefault(record.entity, []).append(progress)
         self.num_suggested += proposal.phase == "search"
-        if proposal.seed == self._seed and proposal.sequence in self._space:
+        is_own = proposal.seed == self._seed and proposal.model == self._model
+        if is_own and proposal.sequence in self._space:
             self._seen.add((str(proposal.sequence), proposal.target))
         self.settle(progress)
         return progress

@@ -149,6 +149,7 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
         "num_stages": len(proposal.sequence),
         "state": state,
         "phase": proposal.phase,
+        "model": proposal.model,
         "arm": proposal.arm,
         "score": record.score,
         "rung": record.rungs[-1].rung if record.rungs else -1,

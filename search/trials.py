@@ -27,6 +27,7 @@ class Proposal:
             has the empty group.
         hyperparameters: Values by scoped name.
         arm: Arm of the study that it is in, whatever its phase; empty for none.
+        model: Label of its model in the study.
     """
 
     sequence: Sequence
@@ -36,6 +37,7 @@ class Proposal:
     group: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     arm: str = ""
+    model: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -45,6 +47,7 @@ class Proposal:
             self.target,
             self.seed,
             tuple(sorted(self.hyperparameters.items())),
+            self.model,
         )
 
     def attributes(self) -> dict[str, Any]:
@@ -55,14 +58,15 @@ class Proposal:
             "group": self.group,
             "hyperparameters": dict(self.hyperparameters),
             "arm": self.arm,
+            "model": self.model,
             "target": self.target,
             # Last: its presence says that the others are there.
             "sequence": str(self.sequence),
         }
 
     @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> Proposal:
-        """Rebuild a proposal from ``attributes``."""
+    def from_attributes(cls, attributes: Mapping[str, Any], model: str = "") -> Proposal:
+        """Rebuild a proposal from ``attributes``; ``model`` is that of one which tells none."""
         return cls(
             Sequence.parse(attributes["sequence"]),
             attributes["target"],
@@ -71,6 +75,7 @@ class Proposal:
             attributes["group"],
             attributes["hyperparameters"],
             attributes.get("arm", ""),
+            attributes.get("model", model),
         )
 
 

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from spaces.sequences import TASK_SEPARATOR
 from spaces.stage_sections import Section
 
-#: What may name an arm: a word that a command line and a table can hold.
-ARM_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+#: What may name an arm or a model: a word that a command line and a table can hold.
+LABEL = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 
 class ArmSection(Section):
@@ -22,9 +22,11 @@ class ArmSection(Section):
 
     Attributes:
         sequences: Lists of stage names; the empty list is no intermediate task.
+        models: Labels of the models it runs on; all of the study's when empty.
     """
 
     sequences: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    models: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -40,14 +42,14 @@ class ArmSection(Section):
         return {"sequences": value}
 
 
-def check_arm_names(names: Iterable[str]) -> None:
+def check_labels(names: Iterable[str]) -> None:
     """Check that every name is a word that a table and ``--set`` can hold.
 
     Raises:
         ValueError: One is not.
     """
     for name in names:
-        if not re.match(ARM_NAME, name):
+        if not re.match(LABEL, name):
             raise ValueError(
                 f"the name {name!r} should begin with a letter or digit and hold letters, digits, "
                 "'_', '-' and '.' alone"

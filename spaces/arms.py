@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from spaces.errors import InputError
+from spaces.errors import InputError, UnknownNameError
+from spaces.model_axis import model_labels
 from spaces.sequences import TASK_SEPARATOR, Sequence, Stage
 from spaces.stage_names import check_name, resolve_stage
 from spaces.study_schema import Study
@@ -30,6 +31,12 @@ def arm_sequences(study: Study) -> Iterator[tuple[str, Sequence]]:
             yield name, _sequence(name, stages)
 
 
+def arm_models(study: Study, arm: str) -> tuple[str, ...]:
+    """Return the labels of the models an arm runs on, in the study's order."""
+    chosen = study.arms[arm].models
+    return tuple(label for label in model_labels(study) if not chosen or label in chosen)
+
+
 def check_arms(study: Study, tasks: Mapping[str, Task]) -> None:
     """Check every sequence of every arm.
 
@@ -41,22 +48,25 @@ def check_arms(study: Study, tasks: Mapping[str, Task]) -> None:
         UnknownNameError: A name that is no stage.
         InputError: A stage that cannot be trained, or a sequence that is listed twice.
     """
-    listed: dict[str, str] = {}
+    listed: dict[tuple[str, str], str] = {}
     for arm, section in study.arms.items():
         where = f"arms.{arm}"
+        for label in section.models:
+            if label not in model_labels(study):
+                raise UnknownNameError("model", label, model_labels(study), f"{where}.models")
         for names in section.sequences:
             for part in (part for name in names for part in name.split(TASK_SEPARATOR)):
                 check_name(study.intermediate, tasks, part, where)
             sequence = _sequence(arm, names)
             for stage in sequence.stages:
                 resolve_stage(study.intermediate, tasks, stage)
-            text = str(sequence)
-            if text in listed:
-                raise InputError(
-                    f"{where}: the sequence {text or '[]'} is in arm {listed[text]!r} already. A "
-                    "trial is in one arm: list every sequence once."
-                )
-            listed[text] = arm
+            for key in ((label, str(sequence)) for label in arm_models(study, arm)):
+                if key in listed:
+                    raise InputError(
+                        f"{where}: the sequence {key[1] or '[]'} is in arm {listed[key]!r} "
+                        "already. A trial is in one arm: list every sequence once."
+                    )
+                listed[key] = arm
 
 
 def _sequence(arm: str, stages: tuple[str, ...]) -> Sequence:

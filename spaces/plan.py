@@ -84,6 +84,7 @@ class TrialPlan:
         target_settings: Its settings; ``steps`` is the full budget.
         budgets: Steps at which it is evaluated, rising; the last is the full budget. ``(0,)`` for
             a target without training.
+        model: Label of the model in the study.
     """
 
     trial_id: int
@@ -95,6 +96,7 @@ class TrialPlan:
     target_fingerprint: str
     target_settings: TrainSettings
     budgets: tuple[int, ...]
+    model: str = ""
 
     @property
     def parent(self) -> str:

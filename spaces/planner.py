@@ -39,12 +39,14 @@ class Planner:
         tasks: Tasks by name; those of the study at least.
         data: Training data of every stream of the study, by its text form (``mnli``).
         base: Identity of the base model.
+        others: Planners of a study's further models, by label.
     """
 
     study: Study
     tasks: Mapping[str, Task]
     data: Mapping[str, TaskData]
     base: str
+    others: Mapping[str, Planner] = field(default_factory=dict, repr=False)
     _stage_plans: dict[tuple[Any, ...], StagePlan] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -57,8 +59,13 @@ class Planner:
         *,
         seed: int,
         hyperparameters: dict[str, Any] | None = None,
+        model: str = "",
     ) -> TrialPlan:
-        """Resolve one trial."""
+        """Resolve one trial; ``model`` is the label of its model, the planner's own if empty."""
+        if model in self.others:
+            return self.others[model].plan(
+                trial_id, sequence, target, seed=seed, hyperparameters=hyperparameters, model=model
+            )
         values = {**self._fixed_hyperparameters(), **(hyperparameters or {})}
         stages = self.stages(self.chained(sequence, target), seed=seed, hyperparameters=values)
         parent = stages[-1].fingerprint if stages else self.base
@@ -85,6 +92,7 @@ class Planner:
             target_fingerprint=identity,
             target_settings=settings,
             budgets=self.budgets(settings.steps) if task.trains else (0,),
+            model=model,
         )
 
     def chained(self, sequence: Sequence, target: str) -> Sequence:

@@ -16,12 +16,11 @@ from pydantic import ValidationError
 from spaces.arms import check_arms
 from spaces.errors import InputError, UnknownNameError
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
+from spaces.model_sections import DeepSpeedSection, ModelSection
 from spaces.stage_names import check_name, check_role, check_stages
 from spaces.stage_sections import TrainingOverrides
 from spaces.study_messages import describe
 from spaces.study_schema import (
-    DeepSpeedSection,
-    ModelSection,
     Study,
     TargetSection,
     TrainingSection,
@@ -150,8 +149,10 @@ def _check_names(study: Study) -> None:
             f"Raise num_trials (the space has {space.size} sequences), keep the baselines, or give "
             "arms."
         )
-    if isinstance(study.deepspeed, str) and not Path(study.deepspeed).is_file():
-        raise InputError(f"deepspeed: the file {study.deepspeed!r} does not exist.")
+    given = {f"models.{label}.deepspeed": entry.deepspeed for label, entry in study.models.items()}
+    for where, deepspeed in {"deepspeed": study.deepspeed, **given}.items():
+        if isinstance(deepspeed, str) and not Path(deepspeed).is_file():
+            raise InputError(f"{where}: the file {deepspeed!r} does not exist.")
 
 
 def _check_hyperparameters(study: Study) -> None:

@@ -10,49 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from spaces.arm_sections import ArmSection, check_arm_names, fill_in_arms
+from spaces.arm_sections import ArmSection, check_labels, fill_in_arms
 from spaces.hyperparameters import Distribution, Value
+from spaces.model_sections import DeepSpeedSection, ModelEntry, ModelSection
 from spaces.report_sections import ReportSection
 from spaces.sequences import SequenceSpace
 from spaces.stage_sections import Section, StageSection, TrainingOverrides, named
 from spaces.tasks import Catalogue, load_catalogue
-
-
-class Pretraining(Section):
-    """Masked-language-model training of a ``scratch`` model on the study's own text."""
-
-    steps: int = Field(default=300, ge=0)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    max_sentences_per_language: int = Field(default=4000, ge=1)
-
-
-class ModelSection(Section):
-    """The encoder every sequence starts from.
-
-    Attributes:
-        name: A hub id (``FacebookAI/xlm-roberta-large``), a local Hugging Face folder, ``mini``
-            (the built-in model), or ``scratch`` (a small XLM-R with a tokenizer trained on the
-            study's own text).
-        revision: Hub revision; part of the model's identity.
-        hidden_size, num_layers, num_heads, vocab_size, pretraining: Of a ``scratch`` model only.
-    """
-
-    name: str
-    revision: str | None = None
-    hidden_size: int = Field(default=128, ge=8)
-    num_layers: int = Field(default=2, ge=1)
-    num_heads: int = Field(default=4, ge=1)
-    vocab_size: int = Field(default=8000, ge=300)
-    pretraining: Pretraining = Pretraining()
-
-    @model_validator(mode="after")
-    def _heads_divide_hidden(self) -> ModelSection:
-        if self.hidden_size % self.num_heads:
-            raise ValueError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_heads {self.num_heads}"
-            )
-        return self
 
 
 class IntermediateSection(Section):
@@ -115,18 +79,6 @@ class TrainingSection(TrainingOverrides):
     save_predictions: bool = False
     stage: TrainingOverrides = TrainingOverrides()
     target: TrainingOverrides = TrainingOverrides()
-
-
-class DeepSpeedSection(Section):
-    """ZeRO stage and offload of the DeepSpeed engine.
-
-    Attributes:
-        zero_stage: 0 to 3, or ``auto``: the lowest that fits the worker's GPU.
-        offload: Where the optimizer's state is kept: on the device, or in the host's memory.
-    """
-
-    zero_stage: Literal[0, 1, 2, 3, "auto"] = 0
-    offload: Literal["none", "optimizer"] = "none"
 
 
 class ResourcesSection(Section):
@@ -228,6 +180,8 @@ class Study(Section):
     """A whole study file.
 
     Attributes:
+        model: The model, or the first of ``models``: the one that is searched with.
+        models: Several models by labels of the study's own, in the place of ``model``.
         arms: Named sets of sequences, run beside the search or instead of it.
         arm_seeds: How many seeds the arms run on, from ``seed`` on, or the seeds themselves.
     """
@@ -236,6 +190,7 @@ class Study(Section):
     description: str = ""
     question: Question | None = None
     model: ModelSection
+    models: dict[str, ModelEntry] = Field(default_factory=dict)
     intermediate: IntermediateSection
     targets: tuple[TargetSection, ...] = Field(min_length=1)
     arms: dict[str, ArmSection] = Field(default_factory=dict)
@@ -262,10 +217,29 @@ class Study(Section):
     def _arms_alone(cls, value: Any) -> Any:
         return fill_in_arms(value) if isinstance(value, dict) else value
 
-    @field_validator("arms")
+    @model_validator(mode="before")
     @classmethod
-    def _words(cls, value: dict[str, ArmSection]) -> dict[str, ArmSection]:
-        check_arm_names(value)
+    def _first_model(cls, value: Any) -> Any:
+        models = value.get("models") if isinstance(value, dict) else None
+        first = next(iter(models.values()), None) if isinstance(models, dict) else None
+        if not isinstance(first, dict) or "model" in value:
+            return value
+        names = ModelSection.model_fields
+        return {**value, "model": {k: v for k, v in first.items() if k in names}}
+
+    @model_validator(mode="after")
+    def _model_or_models(self) -> Study:
+        first = next(iter(self.models.values()), None)
+        if first is not None and first.section != self.model:
+            raise ValueError(
+                "model and models are both given. Put every model into models, each by a label."
+            )
+        return self
+
+    @field_validator("arms", "models")
+    @classmethod
+    def _words(cls, value: dict[str, Any]) -> dict[str, Any]:
+        check_labels(value)
         return value
 
     @field_validator("arm_seeds")

@@ -55,6 +55,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("num_stages", "int64", "stages", "Length of the sequence."),
         Column("state", "string", "", "complete, pruned, failed, running or waiting."),
         Column("phase", "string", "", "baseline, arm, search, or confirm (the best, fresh seeds)."),
+        Column("model", "string", "", "Label of the model in the study; a single one's name."),
         Column("arm", "string", "", "Arm of the study it is in, whatever its phase; else empty."),
         Column("score", "float64", "points", "The objective at the last rung; higher is better."),
         Column("rung", "int64", "", "Highest rung it has reported at; -1 before the first."),

@@ -100,6 +100,7 @@ class TabularPlanner(Planner):
         *,
         seed: int,
         hyperparameters: dict[str, Any] | None = None,
+        model: str = "",
     ) -> TrialPlan:
         """Resolve one trial; fixed hyperparameters are those of the record."""
         owner = ""
@@ -120,6 +121,7 @@ class TabularPlanner(Planner):
             target_fingerprint=fingerprint({"target": target, "parent": parent, "seed": seed}),
             target_settings=self._nominal(budgets[-1], seed),
             budgets=budgets,
+            model=model,
         )
 
     def stages(
