@@ -2,6 +2,7 @@
 #
 #   make demo     search orders of intermediate tasks on the built-in suite, about five minutes
 #   make test     run the tests            (PYTEST_ARGS="-m 'not slow'" for the quick ones)
+#   make soak     kill a search again and again, and check that nothing was lost
 #   make check    lint, format, types, docstrings and import contracts
 #   make help     list every target
 #
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+SOAK_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
@@ -19,11 +21,12 @@ RUN_DIR := runs/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint format-check types contracts format lock clean distclean
+.PHONY: help setup demo test soak check lint format-check types contracts format lock clean distclean
 
 help:
 	@echo "make demo       search orders of intermediate tasks on the built-in suite"
 	@echo "make test       run the tests"
+	@echo "make soak       kill a search at random moments, 20 times in a row (SOAK_ARGS=\"--kills 5\")"
 	@echo "make check      lint, format, types, docstrings and import contracts"
 	@echo "make format     put the formatting right, and what the linter can mend"
 	@echo "make setup      only create $(VENV) with the locked packages"
@@ -55,6 +58,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	@echo "==> Tests"
 	@"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+
+soak: $(STAMP)
+	@echo "==> Killing a search at random moments (a quarter of an hour)"
+	@PYTHONPATH=. "$(BIN)/python" tests/soak.py $(SOAK_ARGS)
 
 check: lint format-check types contracts
 	@echo "==> All checks passed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,14 +55,18 @@ class Run:
     trained: list[str] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
     told: io.StringIO = field(default_factory=io.StringIO)
+    on_store: Callable[[StageStore], None] = lambda store: None
 
     def __enter__(self) -> Run:
         self.store = StageStore(self.url)
+        drivers = StageStore(self.url, run=self.name)
+        for store in (self.store, drivers):
+            self.on_store(store)
         self.ledger = Ledger(
             self.study, self.storage, make_sampler(self.study), clock=virtual_clock()
         )
         self.keeper = StoreKeeper(
-            StageStore(self.url, run=self.name),
+            drivers,
             self.max_size_gb,
             self.ledger,
             Console(file=self.told, width=500),
@@ -151,13 +156,24 @@ class Run:
             return found
         self.load_parent(plan, index)
         stage = plan.stages[index]
-        notes = {"parent": stage.parent, "steps": 36, "wall_s": 1.0, "run": self.name}
+        notes = {
+            "parent": stage.parent,
+            "steps": stage.settings.steps,
+            "wall_s": 1.0,
+            "run": self.name,
+        }
         entry = self.store.put(
             "stages", stage.fingerprint, {"x": torch.zeros(SIZE // 4)}, {**notes}
         )
         self.trained.append(stage.fingerprint)
         return StageReport(
-            stage.fingerprint, stage.parent, stage.sequence, 36, 1.0, entry.size_bytes, False
+            stage.fingerprint,
+            stage.parent,
+            stage.sequence,
+            stage.settings.steps,
+            1.0,
+            entry.size_bytes,
+            False,
         )
 
     def load_parent(self, plan: TrialPlan, index: int) -> None:
