@@ -23,6 +23,7 @@ from search.cluster import (
 )
 from search.coordinator import Coordinator
 from search.edits import check_edits
+from search.gpu_cost import describe_cost
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
 from search.loggers import check_loggers, make_loggers
@@ -35,7 +36,7 @@ from search.view import LiveView
 from spaces.errors import DataError, ResourcesError, StoreError, TaskorderError
 from spaces.study import Study
 from trainables.deepspeed_config import json_sections
-from trainables.memory_plan import describe_training, visible_gpus
+from trainables.memory_plan import describe_training, model_shape, visible_gpus
 from trainables.preparation import (
     SCRATCH,
     Preparation,
@@ -118,7 +119,9 @@ def appraise(
             raise
         notes.append(str(error))
     training = describe_training(study, visible_gpus())
-    return price(study, training_planner(study, data_root)), tuple(notes), training
+    planner = training_planner(study, data_root)
+    cost = describe_cost(study, planner, {study.model.name: model_shape(study.model)})
+    return price(study, planner), tuple(notes), (*training, *cost)
 
 
 def launch(
