@@ -250,3 +250,12 @@ def test_output_into_a_closed_pipe_is_no_error(tmp_path):
         capture_output=True, text=True, cwd=tmp_path, env=environment, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
+
+
+def test_check_prices_a_study_for_gpus_in_hours_and_gigabytes(cli):
+    overrides = ("--set", "resources.gpus_per_worker=1", "--set", "search.num_trials=5")
+    status, out, err = cli("check", "mini", *overrides)
+    assert (status, err) == (0, "")
+    said = " ".join(out.split())
+    assert "hours of one NVIDIA A100" in said
+    assert "GB of checkpoints" in said
