@@ -201,6 +201,9 @@ def estimate_crossed(values: Any, confidence: float, noise: Noise | None = None)
     total = sum(part for part, _ in parts)
     spread = sum(part**2 / degrees for part, degrees in parts)
     degrees = total**2 / spread if spread else noise.degrees
+    # Never fewer than the part that has fewest: a difference that happens to be near 0 would have
+    # next to none, and an interval of millions of points.
+    degrees = max(degrees, min(freedom for part, freedom in parts if part >= 0))
     return student(mean, math.sqrt(total), degrees, confidence, num_rows)
 
 

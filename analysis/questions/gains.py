@@ -206,6 +206,8 @@ def estimate_difference(first: Any, second: Any, confidence: float) -> Estimate:
     total = sum(part for part, _ in parts)
     spread = sum(part**2 / freedom for part, freedom in parts)
     freedom = total**2 / spread if spread else float(num - 2)
+    # As in ``intervals.estimate_crossed``.
+    freedom = max(freedom, min(freedom for part, freedom in parts if part >= 0))
     return student(mean, math.sqrt(max(total, 0.0)), freedom, confidence, num)
 
 

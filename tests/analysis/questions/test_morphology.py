@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.intervals import estimate_crossed, student
 from analysis.questions import NOT_DECIDED, answer_question
 from analysis.questions.gains import estimate_difference
 from tests.analysis.landscapes import coverage
@@ -85,6 +86,17 @@ def test_a_difference_of_two_tables_by_hand():
     assert (found.high - found.low) / 2 == pytest.approx(4.302653 * np.sqrt(2.0))
     assert np.isnan(estimate_difference(first[:1], second, 0.95).low)
     assert np.isnan(estimate_difference(first[:, :1], second[:, :1], 0.95).low)
+
+
+def test_intervals_of_few_languages_are_wide_but_not_absurd():
+    # Two languages and three seeds: the variance that languages add is the difference of two.
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        tables = rng.normal(0, 1, (2, 2, 3))
+        own = estimate_crossed(tables[0], 0.95)
+        difference = estimate_difference(*tables, 0.95)
+        for found, degrees in ((own, 1), (difference, 1)):
+            assert found.high - found.low < 2 * student(0, 4.0, degrees, 0.95).high
 
 
 @pytest.mark.slow
