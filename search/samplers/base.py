@@ -13,7 +13,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.encoding import encode_sequence, search_space
-from search.samplers.history import Candidate, History, read_history
+from search.samplers.history import Candidate, History, HistoryReader, parse
+from spaces.model_axis import model_labels
 from spaces.sequences import Sequence
 from spaces.study import Study
 
@@ -39,10 +40,12 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             if study.objective == "per_target"
             else ("",)
         )
+        self.model = model_labels(study)[0]
         self._asked: set[Candidate] = set()
         self._num_asked: Counter[str] = Counter()
         self._read_from: optuna.Study | None = None
         self._num_read = 0
+        self._reader = self._make_reader()
         size = study.space.size
         self._whole_space = list(study.space.enumerate()) if size <= MAX_CANDIDATES else None
 
@@ -122,10 +125,13 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
 
     def history(self, study: optuna.Study) -> History:
         """Return what there is to know from an Optuna study."""
-        return read_history(
-            study.get_trials(deepcopy=False),
+        return self._reader.read(study.get_trials(deepcopy=False))
+
+    def _make_reader(self) -> HistoryReader:
+        return HistoryReader(
             self.study.space,
             seed=self.study.seed,
+            model=self.model,
             num_targets=len(self.study.targets),
             is_average=self.targets == ("",),
         )
@@ -135,6 +141,7 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         if study is not self._read_from:
             self._read_from, self._num_read = study, 0
             self._asked, self._num_asked = set(), Counter()
+            self._reader = self._make_reader()
         is_settled = True
         for trial in study.get_trials(deepcopy=False)[self._num_read :]:
             attributes = trial.user_attrs
@@ -143,8 +150,10 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             self._num_read += is_settled
             if attributes.get("seed") != self.study.seed or "sequence" not in attributes:
                 continue
+            if attributes.get("model", self.model) != self.model:
+                continue
             # The mixture of all tasks is a baseline, not a sequence of the space; so are an arm's.
-            if Sequence.parse(attributes["sequence"]) not in self.study.space:
+            if parse(attributes["sequence"]) not in self.study.space:
                 continue
             target = "" if self.targets == ("",) else attributes["target"]
             if (attributes["sequence"], target) not in self._asked:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.sequences import Sequence
+from search.samplers.history import parse
 
 Array = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def order_features(text: str, tasks: tuple[str, ...]) -> Array:
     """
     n = len(tasks)
     index = {task: i for i, task in enumerate(tasks)}
-    order = [index[name] for name in Sequence.parse(text).names]
+    order = [index[name] for name in parse(text).names]
     presence, recency = np.zeros(n), np.zeros(n)
     precedence, adjacency = np.zeros((n, n)), np.zeros((n, n))
     presence[order] = 1

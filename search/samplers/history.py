@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from optuna.trial import FrozenTrial
 
 from spaces.sequences import Sequence, SequenceSpace
@@ -57,57 +58,111 @@ class History:
     stage_steps: dict[str, int] = field(default_factory=dict)
     budgets: dict[str, int] = field(default_factory=dict)
 
+    def copy(self) -> History:
+        """Return a history that may be added to."""
+        return History(
+            self.observations.copy(),
+            self.asked.copy(),
+            self.pending.copy(),
+            self.paused.copy(),
+            self.stage_steps.copy(),
+            self.budgets.copy(),
+        )
 
-def read_history(
-    trials: Iterable[FrozenTrial],
-    space: SequenceSpace,
-    *,
-    seed: int,
-    num_targets: int,
-    is_average: bool,
-) -> History:
-    """Read what matters to a sampler.
+
+#: (text form of the sequence, seed, rung) of an average, and (score, arrival) of its parts.
+_Member = tuple[str, int, int]
+_Report = tuple[float, int]
+_Groups = defaultdict[_Member, list[_Report]]
+
+
+class HistoryReader:
+    """Reads what matters to a sampler; what a trial that has ended tells is read once.
 
     Trials outside the space (all tasks at once) are left out; confirmations on other seeds count as
     observations of their own.
 
     Args:
-        trials: The storage's trials.
         space: The study's space.
         seed: The study's seed.
+        model: Label of the model that is searched with; trials of others are left out.
         num_targets: Targets of the study; an average needs all of them.
         is_average: Whether the objective is the average over targets.
     """
-    history = History()
-    members: dict[tuple[str, int, int], list[tuple[float, int]]] = defaultdict(list)
-    for trial in trials:
+
+    def __init__(
+        self, space: SequenceSpace, *, seed: int, model: str, num_targets: int, is_average: bool
+    ) -> None:
+        self._space = space
+        self._seed = seed
+        self._model = model
+        self._num_targets = num_targets
+        self._is_average = is_average
+        self._ended: set[int] = set()
+        self._settled = History()
+        # Reports of ended trials on averages that lack a target.
+        self._partial: dict[_Member, list[_Report]] = {}
+
+    def read(self, trials: Iterable[FrozenTrial]) -> History:
+        """Read the history.
+
+        Args:
+            trials: All of a storage's trials; the same ones and newer ones at every call.
+        """
+        open_trials = []
+        ended: _Groups = defaultdict(list)
+        for trial in trials:
+            if trial.number in self._ended:
+                continue
+            if trial.state.is_finished():
+                self._ended.add(trial.number)
+                self._take(trial, self._settled, ended)
+            else:
+                open_trials.append(trial)
+        for key, found in ended.items():
+            self._partial.setdefault(key, []).extend(found)
+        for key in [key for key in ended if len(self._partial[key]) == self._num_targets]:
+            self._settled.observations.append(_average(key, self._partial.pop(key)))
+        history = self._settled.copy()
+        groups: _Groups = defaultdict(list)
+        for trial in open_trials:
+            self._take(trial, history, groups)
+        for key, reports in groups.items():
+            found = [*self._partial.get(key, ()), *reports]
+            if len(found) == self._num_targets:
+                history.observations.append(_average(key, found))
+        history.observations.sort(key=lambda o: (o.arrival, o.sequence, o.entity, o.rung))
+        return history
+
+    def _take(self, trial: FrozenTrial, history: History, groups: _Groups) -> None:
+        """Note a trial, and its reports in the groups that they are averaged in."""
         attributes: Mapping[str, Any] = trial.user_attrs
         text = attributes.get("sequence")
-        if text is None:
-            continue
+        if text is None or attributes.get("model", self._model) != self._model:
+            return
         _read_costs(trial, text, history)
-        if Sequence.parse(text) not in space:
-            continue
-        entity = "" if is_average else attributes["target"]
-        if attributes.get("seed") == seed:
+        if parse(text) not in self._space:
+            return
+        entity = "" if self._is_average else attributes["target"]
+        if attributes.get("seed") == self._seed:
             history.asked.add((text, entity))
             if not trial.state.is_finished():
                 _read_open(trial, (text, entity), history)
         for rung, score in trial.intermediate_values.items():
-            if not np.isfinite(score):
+            if not math.isfinite(score):
                 continue
             arrival = attributes.get(f"rung:{rung}", {}).get("arrival", trial.number)
-            if is_average:
-                members[text, attributes.get("seed", seed), rung].append((score, arrival))
+            if self._is_average:
+                key = (text, attributes.get("seed", self._seed), rung)
+                groups[key].append((score, arrival))
             else:
                 history.observations.append(Observation(text, entity, rung, score, arrival))
-    for (text, _, rung), found in members.items():
-        if len(found) == num_targets:
-            scores, arrivals = zip(*found, strict=True)
-            mean = float(np.mean(scores))
-            history.observations.append(Observation(text, "", rung, mean, max(arrivals)))
-    history.observations.sort(key=lambda o: (o.arrival, o.sequence, o.entity, o.rung))
-    return history
+
+
+def _average(key: _Member, reports: list[_Report]) -> Observation:
+    """Return the observation of an average; the same in whichever order its parts were read."""
+    scores, arrivals = zip(*reports, strict=True)
+    return Observation(key[0], "", key[2], math.fsum(scores) / len(scores), max(arrivals))
 
 
 def _read_open(trial: FrozenTrial, candidate: Candidate, history: History) -> None:
@@ -122,8 +177,7 @@ def _read_open(trial: FrozenTrial, candidate: Candidate, history: History) -> No
 
 
 def _read_costs(trial: FrozenTrial, text: str, history: History) -> None:
-    names = Sequence.parse(text).prefixes()
-    prefixes = [str(prefix) for prefix in names]
+    prefixes = prefix_texts(text)
     for name, value in trial.user_attrs.items():
         kind, _, number = name.partition(":")
         # A target's training chain stands behind the sequence; it is no prefix of the space.
@@ -133,3 +187,19 @@ def _read_costs(trial: FrozenTrial, text: str, history: History) -> None:
             target = trial.user_attrs["target"]
             budget = value["budget_steps"]
             history.budgets[target] = max(history.budgets.get(target, 0), budget)
+
+
+@lru_cache(maxsize=200_000)
+def parse(text: str) -> Sequence:
+    """Return the sequence of a text form; one that was read before is not read again."""
+    return Sequence.parse(text)
+
+
+@lru_cache(maxsize=200_000)
+def prefix_texts(text: str) -> tuple[str, ...]:
+    """Return the text forms of a sequence's prefixes, the shortest first.
+
+    >>> prefix_texts("a>b")
+    ('a', 'a>b')
+    """
+    return tuple(str(prefix) for prefix in parse(text).prefixes())

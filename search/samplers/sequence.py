@@ -12,6 +12,7 @@ place, and what it comes to decides whether the way is worth going on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence as Items
 from collections.abc import Set
 from dataclasses import dataclass
@@ -23,17 +24,21 @@ import optuna
 
 from search.samplers.base import SequenceSampler
 from search.samplers.features import Array
-from search.samplers.history import Candidate, History
+from search.samplers.history import Candidate, History, parse, prefix_texts
 from search.samplers.pool import CandidatePool
-from search.samplers.similarity import read_similarity, similarity_features
-from spaces.sequences import Sequence
+from search.samplers.similarity import similarity_features
+from search.similarity_prior import read_prior
+from spaces.sequences import STAGE_SEPARATOR, Sequence
 from spaces.study import Study
 
 if TYPE_CHECKING:
     from search.samplers.surrogate import Surrogate
 
-#: Part of a target's full budget that a suggestion is taken to cost: most are pruned early.
-TARGET_SHARE = 0.5
+#: Part of a target's full budget that a suggestion is taken to cost: with three rungs and a
+#: reduction factor of 3 it is 1/9, 2/9 more for one in three and the rest for one in nine.
+TARGET_SHARE = 0.25
+#: With similarities, this part of the single stages comes first, the others as they are worth it.
+SIMILAR_FIRST = 0.5
 #: Steps of a target relative to a stage when nothing has been trained yet.
 TARGET_COST = 0.5
 #: Value is divided by cost to this power.
@@ -48,7 +53,8 @@ class SurrogateSampler(SequenceSampler):
     """Expected improvement per marginal cost.
 
     First come the empty sequence and every single stage: they tell most about all others, and
-    are what every result stands beside.
+    are what every result stands beside. Where similarities are given, the single stages that are
+    less similar to the targets are left to the surrogate.
 
     Args:
         study: The study.
@@ -58,10 +64,19 @@ class SurrogateSampler(SequenceSampler):
     def __init__(self, study: Study, cost_power: float = COST_POWER) -> None:
         super().__init__(study)
         self._cost_power = cost_power
-        self._similarity = read_similarity(study)
+        self._prior = read_prior(study)
         self._pool = CandidatePool(study.space, self.targets)
-        self._first = [Sequence(), *(Sequence.of(task) for task in study.space.tasks)]
-        self._first = [s for s in self._first if len(s) <= study.space.max_length]
+        self._first = [Sequence(), *self._singles()]
+
+    def _singles(self) -> list[Sequence]:
+        """Return the single stages that come first."""
+        space, prior = self.study.space, self._prior
+        tasks = list(space.tasks) if space.max_length else []
+        if prior is not None:
+            # A stage that suits one target well is worth a try, whatever the others say of it.
+            tasks.sort(key=lambda task: -max(prior[task, target] for target in self.targets))
+            tasks = tasks[: math.ceil(SIMILAR_FIRST * len(tasks))]
+        return [Sequence.of(task) for task in tasks]
 
     @cached_property
     def _surrogate(self) -> Surrogate:
@@ -69,9 +84,8 @@ class SurrogateSampler(SequenceSampler):
         from search.samplers.surrogate import Surrogate  # noqa: PLC0415
 
         similarity = None
-        if self._similarity is not None:
-            names = tuple(target.name for target in self.study.targets)
-            similarity = partial(similarity_features, targets=names, similarity=self._similarity)
+        if self._prior is not None:
+            similarity = partial(similarity_features, prior=self._prior)
         return Surrogate(self.study.space.tasks, self.targets, similarity)
 
     def choose(
@@ -86,9 +100,9 @@ class SurrogateSampler(SequenceSampler):
         candidates = self._pool.draw(history, rng)
         if not history.observations:
             text, target = candidates[int(rng.integers(len(candidates)))]
-            return Sequence.parse(text), target
+            return parse(text), target
         text, target = self._best(history, candidates, rng)
-        sequence = Sequence.parse(text)
+        sequence = parse(text)
         if (text, target) in asked:
             return sequence, target  # It is paused, and is to go on.
         return first_unasked(sequence, target, asked), target
@@ -147,7 +161,7 @@ class Costs:
         """Read costs from what has run."""
         steps: dict[str, list[int]] = {}
         for text, count in history.stage_steps.items():
-            steps.setdefault(text.rpartition(">")[2], []).append(count)
+            steps.setdefault(text.rpartition(STAGE_SEPARATOR)[2], []).append(count)
         by_task = {name: float(np.mean(counts)) for name, counts in steps.items()}
         typical = float(np.mean(list(by_task.values()))) if by_task else 1.0
         budgets = history.budgets
@@ -157,9 +171,9 @@ class Costs:
             for entity in entities
         }
         known = {
-            str(prefix)
+            prefix
             for text in (*history.stage_steps, *(text for text, _ in history.asked))
-            for prefix in Sequence.parse(text).prefixes()
+            for prefix in prefix_texts(text)
         }
         return cls(frozenset(known), by_task, typical, of_entity, history.paused)
 
@@ -173,9 +187,9 @@ class Costs:
     def of_stages(self, text: str) -> float:
         """Return the steps of the stages that a sequence still lacks."""
         return sum(
-            self.by_task.get(prefix.names[-1], self.typical)
-            for prefix in Sequence.parse(text).prefixes()
-            if str(prefix) not in self.known
+            self.by_task.get(prefix.rpartition(STAGE_SEPARATOR)[2], self.typical)
+            for prefix in prefix_texts(text)
+            if prefix not in self.known
         )
 
 

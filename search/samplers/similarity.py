@@ -1,107 +1,34 @@
-"""What task similarity says of sequences before anything has run.
-
-Read from the table that ``taskorder similarity`` writes; the search computes none itself.
-"""
+"""Search by similarity alone, and what similarity tells the surrogate of a sequence."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import optuna
 
 from search.samplers.base import SequenceSampler
 from search.samplers.features import Array
-from search.samplers.history import Candidate
+from search.samplers.history import Candidate, parse
+from search.similarity_prior import Prior, read_prior
 from spaces.errors import InputError
 from spaces.sequences import Sequence
 from spaces.study import Study
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-#: Similarity of a source task to a target, standardised: mean 0, SD 1 over the study's pairs.
-Similarity = Mapping[tuple[str, str], float]
+def similarity_features(text: str, entity: str, prior: Prior) -> Array:
+    """Return a candidate's similarities: of its stages in all, and of the last one.
 
-SOURCE_TO_TARGET = "source_target"
-COLUMNS = ("kind", "source", "target", "measure", "value")
-
-
-def read_similarity(study: Study) -> Similarity | None:
-    """Read the similarities of a study's stages to its targets.
-
-    Measures are standardised over the study's pairs and averaged; a pair that a measure has no
-    value for takes part in the others.
-
-    Returns:
-        ``None`` if the study names no table.
-
-    Raises:
-        InputError: The table cannot be read, or has nothing on the study's stages and targets.
-    """
-    if study.search.similarity is None:
-        return None
-    path = Path(study.search.similarity).expanduser()
-    frame = _load(path)
-    targets = [target.name for target in study.targets]
-    chosen = frame[
-        (frame["kind"] == SOURCE_TO_TARGET)
-        & frame["source"].isin(study.space.tasks)
-        & frame["target"].isin(targets)
-    ]
-    wide = chosen.pivot_table(index=["source", "target"], columns="measure", values="value")
-    spread = wide.std(ddof=0)
-    wide = ((wide - wide.mean()) / spread).loc[:, spread > 0]
-    mean = wide.mean(axis=1).dropna()
-    if mean.empty:
-        raise InputError(
-            f"search.similarity: {path} says nothing on the study's stages and targets. Write it "
-            "with `taskorder similarity` for this study."
-        )
-    pairs = zip(mean.index.to_list(), mean.to_list(), strict=True)
-    return {(source, target): value for (source, target), value in pairs}
-
-
-def _load(path: Path) -> pd.DataFrame:
-    import pandas as pd  # noqa: PLC0415  (only where a study names a table)
-
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"search.similarity: {path} cannot be read: {error}") from None
-    missing = [name for name in COLUMNS if name not in frame.columns]
-    if missing:
-        raise InputError(
-            f"search.similarity: {path} has no column {', '.join(missing)}. Give the table that "
-            "`taskorder similarity` writes."
-        )
-    return frame
-
-
-def similarity_features(
-    text: str, entity: str, targets: tuple[str, ...], similarity: Similarity
-) -> Array:
-    """Return a candidate's similarities: of its stages on average, and of the last one.
+    A sum, as the effects of stages add up in the surrogate: weighed, it is the prior mean of them.
 
     Args:
-        text: Text form of a sequence.
+        text: Text form of a sequence of the study.
         entity: A target, or empty for the average over targets.
-        targets: The study's targets.
-        similarity: Standardised similarities; a pair that is not there counts as 0, the mean.
+        prior: Similarity of stages to entities, as from ``similarity_prior``.
 
     Returns:
         2 numbers; 0 for the empty sequence.
     """
-    names = Sequence.parse(text).names
-    if not names:
-        return np.zeros(2)
-    to = (entity,) if entity else targets
-    of_name = [
-        float(np.mean([similarity.get((name, target), 0.0) for target in to])) for name in names
-    ]
-    return np.array([np.mean(of_name), of_name[-1]])
+    of_name = [prior[name, entity] for name in parse(text).names]
+    return np.array([sum(of_name), of_name[-1] if of_name else 0.0])
 
 
 class SimilarityGreedySampler(SequenceSampler):
@@ -116,14 +43,13 @@ class SimilarityGreedySampler(SequenceSampler):
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
-        similarity = read_similarity(study)
-        if similarity is None:
+        prior = read_prior(study)
+        if prior is None:
             raise InputError(
                 "search.sampler: similarity_greedy needs search.similarity, the table that "
                 "`taskorder similarity` writes."
             )
-        self._similarity = similarity
-        self._targets = tuple(target.name for target in study.targets)
+        self._prior = prior
 
     def choose(
         self, study: optuna.Study, asked: set[Candidate], rng: np.random.Generator
@@ -135,6 +61,8 @@ class SimilarityGreedySampler(SequenceSampler):
         return max(self.unseen(asked, target, rng), key=lambda s: self._worth(s, target)), target
 
     def _worth(self, sequence: Sequence, target: str) -> tuple[float, int, str]:
-        features = similarity_features(str(sequence), target, self._targets, self._similarity)
+        if not sequence.stages:
+            return 0.0, 0, ""
+        total, last = similarity_features(str(sequence), target, self._prior)
         # Of equals the shorter one, and then by name.
-        return float(features.sum()), -len(sequence), str(sequence)
+        return total / len(sequence) + last, -len(sequence), str(sequence)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import optuna
 import pandas as pd
@@ -7,7 +9,8 @@ import pytest
 
 from search.encoding import decode_sequence, search_space
 from search.samplers import make_sampler
-from search.samplers.similarity import read_similarity, similarity_features
+from search.samplers.similarity import similarity_features
+from search.similarity_prior import AVERAGE, read_prior
 from spaces.errors import InputError
 from tests.search.executor import make_study
 
@@ -33,26 +36,35 @@ def table(request, tmp_path):
     return path
 
 
-def test_measures_are_standardised_and_averaged(table):
-    found = read_similarity(make_study(f"search.similarity={table}"))
+def test_measures_are_standardised_by_target_and_averaged(table):
+    found = read_prior(make_study(f"search.similarity={table}"))
+    # Nothing is known of squad1: it stands in the middle.
+    side = math.sqrt(3 / 2)
     assert found == pytest.approx(
-        {("mnli", "xnli"): 1.0, ("qqp", "xnli"): -1.0, ("mnli", "udpos"): -1.0,
-         ("qqp", "udpos"): 1.0}
+        {("mnli", "xnli"): side, ("qqp", "xnli"): -side, ("squad1", "xnli"): 0.0,
+         ("mnli", "udpos"): -side, ("qqp", "udpos"): side, ("squad1", "udpos"): 0.0,
+         ("mnli", AVERAGE): 0.0, ("qqp", AVERAGE): 0.0, ("squad1", AVERAGE): 0.0}
     )  # fmt: skip
-    assert read_similarity(make_study()) is None
+    assert read_prior(make_study()) is None
 
 
 def test_features_by_hand():
-    similarity = {("a", "x"): 2.0, ("b", "x"): 1.0, ("a", "y"): -2.0}
+    prior = {("a", "x"): 2.0, ("b", "x"): 1.0, ("a", "y"): -2.0, ("b", "y"): 0.0, ("a", ""): 0.5}
 
     def features(text, entity):
-        return similarity_features(text, entity, ("x", "y"), similarity).tolist()
+        return similarity_features(text, entity, prior).tolist()
 
     assert features("", "x") == [0, 0]
-    assert features("a>b", "x") == [1.5, 1.0]
-    assert features("b>a", "y") == [-1.0, -2.0]
-    assert features("b>c", "x") == [0.5, 0.0]  # c is not in the table
-    assert features("a>b", "") == [0.25, 0.5]
+    assert features("a>b", "x") == [3.0, 1.0]
+    assert features("b>a", "y") == [-2.0, -2.0]
+    assert features("a", "") == [0.5, 0.5]
+
+
+def test_one_stage_has_nobody_to_be_compared_with(table):
+    study = make_study(
+        f"search.similarity={table}", intermediate={"tasks": ["mnli"], "max_length": 1}
+    )
+    assert set(read_prior(study).values()) == {0.0}
 
 
 def test_the_most_similar_come_first(table):
@@ -75,12 +87,12 @@ def test_what_is_wrong_with_a_table_is_told(tmp_path):
         path = tmp_path / "table.csv"
         path.write_text(text)
         with pytest.raises(InputError, match=message):
-            read_similarity(make_study(f"search.similarity={path}"))
+            read_prior(make_study(f"search.similarity={path}"))
 
     refused("kind,source,value\n", r"has no column target, measure")
     refused("kind,source,target,measure,value\n", r"says nothing on the study's stages")
     with pytest.raises(InputError, match=r"nowhere\.parquet cannot be read"):
-        read_similarity(make_study("search.similarity=nowhere.parquet"))
+        read_prior(make_study("search.similarity=nowhere.parquet"))
     with pytest.raises(InputError, match=r"similarity_greedy needs search\.similarity"):
         make_sampler(make_study("search.sampler=similarity_greedy"))
 
@@ -89,4 +101,18 @@ def test_the_surrogate_takes_similarities_in(table):
     study = make_study("search.sampler=sequence", f"search.similarity={table}")
     sampler = make_sampler(study)
     points = sampler._surrogate._points([("mnli", "xnli", 0), ("", "xnli", 0)])
-    assert np.allclose(points.features[:, -2:], [[1.0, 1.0], [0.0, 0.0]])
+    assert np.allclose(points.features[:, -2:], [[math.sqrt(1.5)] * 2, [0.0, 0.0]])
+
+
+def test_the_more_similar_stages_come_first(table):
+    study = make_study("search.sampler=sequence", f"search.similarity={table}", targets=["xnli"])
+    asked = optuna.create_study(direction="maximize", sampler=make_sampler(study))
+    found = []
+    for score in (10.0, 30.0, 20.0):
+        trial = asked.ask(fixed_distributions=search_space(study))
+        found.append(str(decode_sequence(trial.params)))
+        for name, value in {"seed": 0, "target": "xnli", "sequence": found[-1]}.items():
+            trial.set_user_attr(name, value)
+        trial.report(score, 0)
+    # Of three stages two come first; qqp is the least similar to xnli.
+    assert found == ["", "mnli", "squad1"]
