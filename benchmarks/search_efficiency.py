@@ -1,8 +1,8 @@
 """Training steps until a search has found the best sequence: ours, ours less an idea, its peers.
 
-    python benchmarks/search_efficiency.py [--table FILE] [--objective average|per_target]
-        [--seeds 20] [--methods ours ray-tune ...] [--observe seed|mean|drawn] [--noise 1]
-        [--similarity FILE] [--jobs 2]
+    python benchmarks/search_efficiency.py [--table FILE | --drawn 9x4]
+        [--objective average|per_target] [--seeds 20] [--methods ours ray-tune ...]
+        [--observe seed|mean|drawn] [--noise 1] [--similarity FILE | --correlation 0.6] [--jobs 2]
 
 Every method searches the recorded table with one worker. Its cost is all that it trains: stages of
 sequences (each once in a run where the method shares them, every time where it does not), probes
@@ -14,6 +14,10 @@ seeds; with ``--observe drawn`` the means plus noise of its own, drawn from the 
 deviations times ``--noise``, so that every seed is another world. A search that spends
 ``--max-ratio`` times the oracle's steps has not found it. The oracle trains the best sequence
 alone. Neither baselines nor confirmation are run.
+
+With ``--drawn`` every search seed has a landscape of its own (``benchmarks/random_landscape.py``,
+tasks x targets, means over its seeds, those left out in which the empty sequence is the best), so
+that no method is tuned to one; ``--correlation`` draws similarities for it.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import multiprocessing
 import os
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +42,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from benchmarks.search_goal import Goal  # noqa: E402
 from benchmarks.search_methods import METHODS, NO_SIMILARITY, steps_of_ours  # noqa: E402
 from benchmarks.search_peers import PEERS, is_installed, steps_of_peer  # noqa: E402
+from benchmarks.search_worlds import drawn_goals, landscape_of  # noqa: E402
 from spaces.errors import InputError  # noqa: E402
 from trainables.tabular import RecordedTable, read_table  # noqa: E402
 
@@ -51,7 +57,7 @@ class Job:
         goal: What to find, on what is seen; its noise is still to be drawn if there is a table.
         method: The method.
         seed: Its seed.
-        max_steps: When it has not found it.
+        max_ratio: Its steps, in those of the oracle, when it has not found it.
         table: Recorded table to draw noise from; ``None`` for none.
         noise: Factor on that noise.
     """
@@ -59,7 +65,7 @@ class Job:
     goal: Goal
     method: str
     seed: int
-    max_steps: int
+    max_ratio: float
     table: RecordedTable | None
     noise: float
 
@@ -78,6 +84,7 @@ class Search:
         method: The method.
         seed: Its seed.
         steps: Steps until it had found the best; infinite if it did not.
+        oracle: The oracle's steps.
         seconds: Seconds of real time.
         error: What broke it off; empty if nothing did.
     """
@@ -85,13 +92,15 @@ class Search:
     method: str
     seed: int
     steps: float
+    oracle: int
     seconds: float
     error: str = ""
 
 
 def run(job: Job) -> Search:
     """Run one search."""
-    method, seed, max_steps = job.method, job.seed, job.max_steps
+    method, seed, oracle = job.method, job.seed, job.goal.oracle_steps()
+    max_steps = round(job.max_ratio * oracle)
     started = time.perf_counter()
     steps, error = math.inf, ""
     try:
@@ -103,7 +112,7 @@ def run(job: Job) -> Search:
     except (ArithmeticError, ValueError, RuntimeError, AssertionError) as failure:
         # Told at the end, with exit status 1: one broken search is no reason to lose the others.
         error = f"{method}, seed {seed}: {type(failure).__name__}: {failure}"
-    return Search(method, seed, steps, time.perf_counter() - started, error)
+    return Search(method, seed, steps, oracle, time.perf_counter() - started, error)
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -114,82 +123,138 @@ def quantile(values: list[float], q: float) -> float:
     return low if low == high else low + (high - low) * (place - math.floor(place))
 
 
-def row(method: str, values: list[float], oracle: int, max_steps: int) -> str:
+def row(method: str, searches: list[Search], max_ratio: float) -> str:
     """Return a method's row."""
+    steps = [search.steps for search in searches]
+    limit = max_ratio * statistics.median(search.oracle for search in searches)
     cells = [
-        f"{q:,.0f}" if math.isfinite(q) else f"> {max_steps:,}"
-        for q in (quantile(values, 0.25), statistics.median(values), quantile(values, 0.75))
+        f"{q:,.0f}" if math.isfinite(q) else f"> {limit:,.0f}"
+        for q in (quantile(steps, 0.25), statistics.median(steps), quantile(steps, 0.75))
     ]
-    ratio = statistics.median(values) / oracle
-    found = sum(math.isfinite(value) for value in values)
+    ratio = statistics.median(search.steps / search.oracle for search in searches)
+    found = sum(math.isfinite(value) for value in steps)
     return (
         f"{method:20}{cells[1]:>12}{cells[0]:>12}{cells[2]:>12}"
-        f"{f'{ratio:.1f}' if math.isfinite(ratio) else '-':>10}{found:>6}/{len(values)}"
+        f"{f'{ratio:.1f}' if math.isfinite(ratio) else '-':>10}{found:>6}/{len(steps)}"
     )
 
 
-def main() -> None:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--table", type=Path, default=DEFAULT)
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--table", type=Path, default=DEFAULT)
+    what.add_argument("--drawn", metavar="TASKSxTARGETS")
     parser.add_argument("--objective", choices=("average", "per_target"), default="average")
     parser.add_argument("--observe", choices=("seed", "mean", "drawn"), default="seed")
     parser.add_argument("--noise", type=float, default=1.0, help="with --observe drawn")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--similarity", help="table of `taskorder similarity`, for ours")
+    parser.add_argument("--correlation", type=float, help="of drawn similarities, with --drawn")
     parser.add_argument("--methods", nargs="+", choices=ALL, default=None, metavar="METHOD")
     parser.add_argument("--max-ratio", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.drawn and (arguments.similarity or arguments.observe == "drawn"):
+        parser.error("--drawn has noise and similarities of its own: see --correlation")
+    if arguments.correlation is not None and not arguments.drawn:
+        parser.error("--correlation is for landscapes that are drawn: give --drawn too")
     if arguments.methods is None:
-        is_idle = arguments.similarity is None
+        is_idle = arguments.similarity is None and arguments.correlation is None
         arguments.methods = [name for name in ALL if not (is_idle and name == NO_SIMILARITY)]
-    try:
-        table = read_table(arguments.table)
-        goal = Goal.of(table, arguments.objective, arguments.observe, arguments.similarity)
+    return arguments
+
+
+def make_jobs(arguments: argparse.Namespace, folder: Path) -> list[Job]:
+    """Return the searches to run.
+
+    Args:
+        arguments: The command line.
+        folder: Where drawn similarities are written.
+
+    Raises:
+        InputError: A table that cannot be searched.
+    """
+    table = None
+    if arguments.drawn:
+        goals = drawn_goals(
+            landscape_of(arguments.drawn),
+            arguments.seeds,
+            arguments.objective,
+            folder=folder,
+            correlation=arguments.correlation,
+        )
+    else:
+        recorded = read_table(arguments.table)
+        goal = Goal.of(recorded, arguments.objective, arguments.observe, arguments.similarity)
         if arguments.observe == "drawn":
-            goal.seen_by(table, 0, arguments.noise)
-    except InputError as error:
-        parser.error(str(error))
-    oracle = goal.oracle_steps()
-    max_steps = round(arguments.max_ratio * oracle)
-    noisy = table if arguments.observe == "drawn" else None
-    jobs = [
-        Job(goal, method, seed, max_steps, noisy, arguments.noise)
-        for seed in range(arguments.seeds)
+            goal.seen_by(recorded, 0, arguments.noise)
+            table = recorded
+        goals = [goal] * arguments.seeds
+    return [
+        Job(goal, method, seed, arguments.max_ratio, table, arguments.noise)
+        for seed, goal in enumerate(goals)
         for method in arguments.methods
     ]
+
+
+def run_all(jobs: list[Job], num_processes: int) -> list[Search]:
+    """Run searches side by side, telling how far they are on a terminal."""
     searches: list[Search] = []
-    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(num_processes) as pool:
         for search in pool.imap_unordered(run, jobs):
             searches.append(search)
             if sys.stderr.isatty():
                 end = "\n" if len(searches) == len(jobs) else ""
                 told = f"\r{len(searches)}/{len(jobs)} searches"
                 print(told, end=end, file=sys.stderr, flush=True)
+    return searches
+
+
+def describe(arguments: argparse.Namespace, jobs: list[Job]) -> None:
+    """Print what is searched."""
+    worlds = list({job.seed: job for job in jobs}.values())
+    goal = worlds[0].goal
+    name = f"drawn landscapes, {len(worlds)}" if arguments.drawn else arguments.table.name
     print(
-        f"{arguments.table.name}: {len(goal.tasks)} tasks, length {goal.max_length}, "
-        f"{len(table.targets)} targets, {len(table.seeds)} seeds; objective {arguments.objective}"
+        f"{name}: {len(goal.tasks)} tasks, length {goal.max_length}, "
+        f"{len(goal.table.targets)} targets; objective {arguments.objective}"
     )
-    for entity in goal.entities:
-        best = max(goal.truth[entity], key=goal.truth[entity].__getitem__)
-        print(f"best for {entity}: {best or '(none)'} {goal.truth[entity][best]:.2f}")
-    worlds = {job.seed: job for job in jobs}.values() if noisy else jobs[:1]
+    if not arguments.drawn:
+        for entity in goal.entities:
+            best = max(goal.truth[entity], key=goal.truth[entity].__getitem__)
+            print(f"best for {entity}: {best or '(none)'} {goal.truth[entity][best]:.2f}")
+        worlds = worlds if worlds[0].table is not None else worlds[:1]
+    good = statistics.fmean(job.goal.good_fraction() for job in worlds)
     ceiling = statistics.fmean(job.own_goal().ceiling() for job in worlds)
     print(
-        f"within 0.5 points of the best: {goal.good_fraction():.1%} of sequences; having seen all "
+        f"within 0.5 points of the best: {good:.1%} of sequences; having seen all "
         f"at one observation each: found in {ceiling:.0%} of observations"
     )
+
+
+def main() -> None:
+    """Run and print."""
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            jobs = make_jobs(arguments, Path(folder))
+        except InputError as error:
+            sys.exit(f"search_efficiency: {error}")
+        searches = run_all(jobs, arguments.jobs)
+        describe(arguments, jobs)
     spent = {m: sum(s.seconds for s in searches if s.method == m) for m in arguments.methods}
     print("seconds: " + ", ".join(f"{m} {s:.0f}" for m, s in spent.items()))
     errors = [search.error for search in searches if search.error]
-    for error in errors:
-        print(f"broken off: {error}")
+    for told in errors:
+        print(f"broken off: {told}")
     print(f"{'steps':20}{'median':>12}{'quartile 1':>12}{'quartile 3':>12}{'/ oracle':>10}  found")
-    print(row("oracle", [float(oracle)], oracle, max_steps))
+    worlds = {search.seed: search.oracle for search in searches}
+    oracles = [Search("oracle", seed, steps, steps, 0.0) for seed, steps in worlds.items()]
+    print(row("oracle", oracles, arguments.max_ratio))
     for method in arguments.methods:
-        values = [search.steps for search in searches if search.method == method]
-        print(row(method, values, oracle, max_steps))
+        own = [search for search in searches if search.method == method]
+        print(row(method, own, arguments.max_ratio))
     sys.exit(1 if errors else 0)
 
 

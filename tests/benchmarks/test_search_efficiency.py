@@ -362,4 +362,4 @@ def test_the_command_ends_with_a_row_a_method(tmp_path):
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[-4:]] == ["oracle", "ours", "ray-tune", "random"]
     assert all(line.split()[-1].endswith("/3") for line in lines[-3:])
-    assert "4 tasks, length 2, 2 targets, 3 seeds; objective average" in lines[0]
+    assert "4 tasks, length 2, 2 targets; objective average" in lines[0]
