@@ -209,18 +209,22 @@ def test_a_preempted_worker_is_away_and_its_trial_goes_on_elsewhere():
     assert result.makespan_s == 67
 
 
-def test_an_error_of_training_fails_the_trial_without_another_try():
-    class Breaking:
-        def __init__(self, inner: TabularTrainable) -> None:
-            self.planner = inner.planner
-            self._inner = inner
+class Breaking:
+    """One target always fails."""
 
-        def run_rung(self, plan: TrialPlan, rung: int) -> dict[str, Any]:
-            if plan.target == "udpos":
-                raise TrainingError("the loss is NaN at step 3")
-            return self._inner.run_rung(plan, rung)
+    def __init__(self, inner: TabularTrainable) -> None:
+        self.planner = inner.planner
+        self._inner = inner
 
-    study = make_study()
+    def run_rung(self, plan: TrialPlan, rung: int) -> dict[str, Any]:
+        if plan.target == "udpos":
+            raise TrainingError("the loss is NaN at step 3")
+        return self._inner.run_rung(plan, rung)
+
+
+@pytest.mark.parametrize("sampler", ["random", "sequence"])
+def test_a_target_that_always_fails_does_not_hold_up_the_others(sampler):
+    study = make_study(f"search.sampler={sampler}")
     trainable = Breaking(TabularTrainable.of(study, table_of(study, seeds=3)))
     result = simulate(study, trainable, workers=3)
     states = {
@@ -393,28 +397,45 @@ def _end_states(result: SimulationResult) -> set[str]:
     return {record.status for record in result.records}
 
 
-def test_one_task():
-    study = make_study(intermediate={"tasks": ["mnli"], "max_length": 1})
-    result = run(study)
+each_sampler = pytest.mark.parametrize("sampler", ["random", "sequence"])
+
+
+@each_sampler
+def test_one_task(sampler):
+    only = {"tasks": ["mnli"], "max_length": 1}
+    result = run(make_study(f"search.sampler={sampler}", intermediate=only))
     assert "complete" in _end_states(result)
     assert {str(record.proposal.sequence) for record in result.records} == {"", "mnli"}
 
 
-def test_length_one_and_length_zero():
-    one = run(make_study(intermediate={"tasks": ["mnli", "qqp"], "max_length": 1}))
+@each_sampler
+def test_length_one_and_length_zero(sampler):
+    name = f"search.sampler={sampler}"
+    one = run(make_study(name, intermediate={"tasks": ["mnli", "qqp"], "max_length": 1}))
     assert "complete" in _end_states(one)
-    none = run(make_study(intermediate={"tasks": ["mnli"], "max_length": 0}))
+    none = run(make_study(name, intermediate={"tasks": ["mnli"], "max_length": 0}))
     assert "complete" in _end_states(none)
     assert none.counts.steps_trained > 0
 
 
+@each_sampler
 @pytest.mark.parametrize("objective", ["per_target", "average"])
-def test_one_target(objective):
-    result = run(make_study(targets=["xnli"], objective=objective))
-    assert "complete" in _end_states(result)
+def test_one_target(sampler, objective):
+    study = make_study(f"search.sampler={sampler}", targets=["xnli"], objective=objective)
+    assert "complete" in _end_states(run(study))
 
 
-@pytest.mark.parametrize("sampler", ["random", "sequence"])
+@each_sampler
+def test_an_average_that_always_lacks_a_target_has_no_incumbent_and_ends(sampler):
+    study = make_study(f"search.sampler={sampler}", objective="average")
+    trainable = Breaking(TabularTrainable.of(study, table_of(study, seeds=3)))
+    result = simulate(study, trainable, workers=3)
+    assert "failed" in _end_states(result)
+    assert result.incumbents == []
+    assert "no incumbent" in shown([result])
+
+
+@each_sampler
 def test_all_scores_equal(sampler):
     study = make_study(f"search.sampler={sampler}", "search.num_trials=20")
     result = run(study, lambda *_: 50.0, workers=3)
@@ -423,7 +444,7 @@ def test_all_scores_equal(sampler):
     assert [found.sequence for found in result.incumbents] == ["", ""]
 
 
-@pytest.mark.parametrize("sampler", ["random", "sequence"])
+@each_sampler
 def test_all_nan(sampler):
     study = make_study(f"search.sampler={sampler}")
     result = run(study, lambda *_: math.nan, workers=3)
@@ -432,8 +453,9 @@ def test_all_nan(sampler):
     assert "no incumbent" in shown([result])
 
 
-def test_more_workers_than_candidates():
-    study = make_study("search.num_trials=500", "search.confirm.top=0")
+@each_sampler
+def test_more_workers_than_candidates(sampler):
+    study = make_study(f"search.sampler={sampler}", "search.num_trials=500", "search.confirm.top=0")
     result = run(study, workers=100)
     assert "complete" in _end_states(result)
     frame = result.worker_frame()
@@ -441,8 +463,9 @@ def test_more_workers_than_candidates():
     assert frame["utilisation"].min() == 0
 
 
-def test_an_exhausted_space_ends_the_search_and_says_so():
-    study = make_study("search.num_trials=500", "search.confirm.top=0")
+@each_sampler
+def test_an_exhausted_space_ends_the_search_and_says_so(sampler):
+    study = make_study(f"search.sampler={sampler}", "search.num_trials=500", "search.confirm.top=0")
     result = run(study)
     pairs = {(str(r.proposal.sequence), r.proposal.target) for r in result.records}
     assert len(pairs) == len(result.records) == (study.space.size + 1) * 2
