@@ -128,10 +128,12 @@ def describe_cost(
     if planner is None or not study.resources.gpus_per_worker or len(known) < len(shapes):
         return ()
     work = work_of(study, planner)
-    if len(known) == 1:
-        known = dict(zip(work, known.values(), strict=False))
-    hours = sum(gpu_hours(work[label], shape) for label, shape in known.items() if label in work)
-    stored = sum(stored_gb(work[label], shape) for label, shape in known.items() if label in work)
+    if len(known) == len(work) == 1:
+        known = dict(zip(work, known.values(), strict=True))
+    if set(work) - set(known):
+        return ()
+    hours = sum(gpu_hours(work[label], shape) for label, shape in known.items())
+    stored = sum(stored_gb(work[label], shape) for label, shape in known.items())
     most = "at most " if study.search.num_trials > 0 else ""
     kept = study.storage.max_size_gb
     limit = f", of which storage.max_size_gb keeps {kept:,.0f}" if kept else ""
