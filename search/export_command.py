@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.average import AVERAGE
+from analysis.comparisons import compare_best
 from analysis.observations import observations
 from analysis.statistics import leaderboard
 from search.ledger import Ledger
@@ -62,40 +63,14 @@ def choose_trial(run: Run, target: str | None, trial_id: int | None) -> Choice:
         InputError: No such trial, it never reached the full budget, it is another target's, or
             the target has to be named.
     """
-    trials = run.trials.set_index("trial_id")
-    if trial_id is not None:
-        if trial_id not in trials.index:
-            raise InputError(f"--trial {trial_id}: the run has no such trial.")
-        row = trials.loc[trial_id]
-        if row["state"] != "complete":
-            raise InputError(
-                f"--trial {trial_id}: is {row['state']}, so it has no score at the full budget. "
-                "Choose a complete one, or leave --trial out for the best."
-            )
-        if target not in (None, row["target"]):
-            raise InputError(f"--trial {trial_id}: is of {row['target']!r}, not of {target!r}.")
-        target = str(row["target"])
-    targets = list(dict.fromkeys(run.trials["target"]))
-    if target is None:
-        if len(targets) > 1:
-            raise InputError(
-                f"--target: the run has {len(targets)}: {', '.join(targets)}. Name one."
-            )
-        target = targets[0] if targets else ""
-    if target not in targets:
-        raise UnknownNameError("target", target, targets)
-    own = run.trials[run.trials["target"] == target]
-    if not ((own["state"] == "complete") & own["score"].notna()).any():
-        raise InputError(f"--target {target}: none of its trials has reached the full budget yet.")
+    target = _target_of(run, target, trial_id)
     board = leaderboard(run, target, average=False)
     if trial_id is not None:
-        sequence = str(trials.loc[trial_id, "sequence"])
+        sequence = str(run.trials.set_index("trial_id").loc[trial_id, "sequence"])
         reason = f"Trial {trial_id} was asked for."
     else:
-        ranked = board
         by_average = run.study.get("objective") == AVERAGE
-        if by_average:
-            ranked = leaderboard(run, AVERAGE, average=True)
+        ranked = leaderboard(run, AVERAGE, average=True) if by_average else board
         sequence = str(ranked["sequence"].iloc[0])
         seen = observations(run, target, fresh_only=True, average=False)
         seen = seen[seen["sequence"] == sequence].sort_values("score", ascending=False)
@@ -106,7 +81,39 @@ def choose_trial(run: Run, target: str | None, trial_id: int | None) -> Choice:
         )
     (found,) = board[board["sequence"] == sequence].to_dict("records")
     gain = (found["gain"], found["gain_low"], found["gain_high"])
+    if sequence == board["sequence"].iloc[0]:
+        # It was picked by these scores: the interval has to allow for that.
+        compared = compare_best(run, target, against=["none"], average=False)
+        for row in compared.to_dict("records"):
+            gain = (row["difference"], row["difference_low"], row["difference_high"])
     return Choice(trial_id, reason, found["score"], int(found["num_seeds"]), gain)
+
+
+def _target_of(run: Run, target: str | None, trial_id: int | None) -> str:
+    """Return the target; it and the trial, if one is given, have a score at the full budget."""
+    if trial_id is not None:
+        rows = run.trials[run.trials["trial_id"] == trial_id].to_dict("records")
+        if not rows:
+            raise InputError(f"--trial {trial_id}: the run has no such trial.")
+        row = rows[0]
+        if row["state"] != "complete" or math.isnan(row["score"]):
+            raise InputError(
+                f"--trial {trial_id}: is {row['state']} and has no score at the full budget. "
+                "Choose a complete one, or leave --trial out for the best."
+            )
+        if target not in (None, row["target"]):
+            raise InputError(f"--trial {trial_id}: is of {row['target']!r}, not of {target!r}.")
+        return str(row["target"])
+    targets = list(dict.fromkeys(run.trials["target"]))
+    if target is None and len(targets) > 1:
+        raise InputError(f"--target: the run has {len(targets)}: {', '.join(targets)}. Name one.")
+    chosen = target if target is not None else next(iter(targets), "")
+    if chosen not in targets:
+        raise UnknownNameError("target", chosen, targets)
+    own = run.trials[run.trials["target"] == chosen]
+    if not ((own["state"] == "complete") & own["score"].notna()).any():
+        raise InputError(f"--target {chosen}: none of its trials has reached the full budget yet.")
+    return chosen
 
 
 def read_trial(directory: RunDirectory, study: Study, trial_id: int) -> TrialRecord:

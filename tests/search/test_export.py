@@ -12,7 +12,7 @@ import yaml
 from transformers import pipeline
 from typer.testing import CliRunner
 
-from analysis import leaderboard, load_run
+from analysis import compare_best, leaderboard, load_run
 from search.commands.exporting import export
 from search.export_command import check_score, choose_trial
 from search.trials import Proposal, RungReport, TrialRecord
@@ -161,6 +161,8 @@ def test_the_best_is_the_leaderboards_and_of_its_fresh_seeds_the_highest(run):
     assert choice.trial_id == 5
     assert (choice.mean, choice.num_seeds) == (61, 2)
     assert choice.gain[0] == pytest.approx(9.5)
+    (none,) = compare_best(run, "tags", against=["none"]).to_dict("records")
+    assert choice.gain[1:] == (none["difference_low"], none["difference_high"])
     assert "of its 2 seeds that count" in choice.reason
     assert choose_trial(run, None, 3).trial_id == 3
     assert choose_trial(run, "spans", None).trial_id == 7
