@@ -6,7 +6,7 @@ The only module of ``search`` that knows ``trainables``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,20 @@ from search.tables import TableWriter
 from search.tokenising_view import show_tokenising
 from search.view import LiveView
 from spaces.errors import DataError, ResourcesError, StoreError, TaskorderError
+from spaces.model_axis import model_labels, study_of_model
 from spaces.study import Study
 from trainables.deepspeed_config import json_sections
 from trainables.memory_plan import describe_training, model_shape, visible_gpus
 from trainables.preparation import (
-    SCRATCH,
     Preparation,
+    PreparedModel,
     check_data,
     check_model,
     free_gpus,
     prepare,
     training_planner,
 )
-from trainables.preparing import prepare_elsewhere
+from trainables.preparing import make_missing_models, prepare_elsewhere
 from trainables.session_config import SessionConfig
 from trainables.store import StageStore
 
@@ -83,13 +84,14 @@ def check(study: Study, data_root: Path | None, address: str | None = None) -> N
 def _check_settings(study: Study, address: str | None) -> None:
     """Check all that is known without the data."""
     make_sampler(study)
-    check_model(study.model)
+    for own in (study_of_model(study, label) for label in model_labels(study)):
+        check_model(own.model)
+        check_batch_sizes(own)
+        if isinstance(own.deepspeed, str):
+            json_sections(own.deepspeed)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
-    check_batch_sizes(study)
     check_loggers(study.report.loggers)
-    if isinstance(study.deepspeed, str):
-        json_sections(study.deepspeed)
 
 
 def appraise(
@@ -144,9 +146,9 @@ def launch(
         directory.create(study, data_root)  # refuses, by name
     check(study, data_root, address)
     preparation = prepare(study, data_root, run_dir)
-    if study.model.name != SCRATCH:
-        # Before anything is written: what is wrong with a record is told as wrong input.
-        _tokenise(study, preparation, data_root, console)
+    # Before anything is written: what is wrong with a record is told as wrong input.
+    made = [model for model in preparation.models.values() if not model.is_missing]
+    _tokenise(made, preparation, data_root, console)
     resolved = directory.create(study, data_root)
     return _run(study, resolved, directory, preparation, address=address, console=console)
 
@@ -210,10 +212,10 @@ def _run(
             try:
                 if not coordinator.is_finished:
                     directory.note_unfinished()
-                    if _prepare_model(study, resolved, preparation, console) or is_resumed:
-                        data_root = resolved["data_root"]
-                        folder = Path(data_root) if data_root else None
-                        _tokenise(study, preparation, folder, console)
+                    folder = Path(resolved["data_root"]) if resolved["data_root"] else None
+                    made = make_missing_models(preparation.models, folder, console.print)
+                    found = list(preparation.models.values())
+                    _tokenise(found if is_resumed else made, preparation, folder, console)
                     # Plain lines tell of trials that have ended alone.
                     notices = BoardReader() if console.is_terminal else BoardReader.off()
                     with LiveView(study, lambda: coordinator.records, console, notices) as view:
@@ -264,42 +266,18 @@ def _search(
             return
 
 
-def _prepare_model(
-    study: Study, resolved: dict[str, Any], preparation: Preparation, console: Console
-) -> bool:
-    """Make a ``scratch`` model if it is not there yet, in a worker process; whether it was made."""
-    folder = Path(preparation.model_path)
-    if study.model.name != SCRATCH or (folder / "model.safetensors").is_file():
-        return False
-    import ray  # noqa: PLC0415
-
-    def build(study_json: dict[str, Any], data_root: str | None, path: str) -> None:
-        # Imported in the worker: the driver needs no torch.
-        from trainables.scratch import build_scratch_model  # noqa: PLC0415
-
-        build_scratch_model(study_json, data_root, path)
-
-    console.print("Making the base model from the study's own text...")
-    ray.get(
-        ray.remote(num_cpus=1)(build).remote(
-            study.model_dump(mode="json"), resolved["data_root"], str(folder)
-        )
-    )
-    return True
-
-
 def _tokenise(
-    study: Study, preparation: Preparation, data_root: Path | None, console: Console
+    models: Iterable[PreparedModel],
+    preparation: Preparation,
+    data_root: Path | None,
+    console: Console,
 ) -> None:
     """Tokenise what the study trains on, so that a bad record is found before time is spent."""
-    events = prepare_elsewhere(
-        study,
-        preparation.model_path,
-        data_root,
-        _cache_dir(study),
-        {name: data.num_examples for name, data in preparation.planner.data.items()},
-    )
-    show_tokenising(events, console)
+    sizes = {name: data.num_examples for name, data in preparation.planner.data.items()}
+    for model in models:
+        cache_dir = _cache_dir(model.study)
+        events = prepare_elsewhere(model.study, model.path, data_root, cache_dir, sizes)
+        show_tokenising(events, console)
 
 
 def _cache_dir(study: Study) -> Path | None:
@@ -339,9 +317,8 @@ def _tune(
     )
     from trainables.trainable import SequenceTrainable, placement  # noqa: PLC0415
 
-    session = SessionConfig(
-        study=study,
-        model_path=preparation.model_path,
+    session = SessionConfig.of_models(
+        preparation.models,
         store_url=directory.store_url(study),
         data_root=resolved["data_root"],
         evaluation=preparation.evaluation,

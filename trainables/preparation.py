@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spaces.arms import arm_sequences
 from spaces.errors import InputError
 from spaces.fingerprints import fingerprint
+from spaces.model_axis import model_labels, study_of_model
 from spaces.planner import Planner, TaskData
 from spaces.sequences import Stage
 from spaces.stage_names import resolve_stage
@@ -32,18 +34,43 @@ SCRATCH = "scratch"
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """One of a study's models.
+
+    Attributes:
+        study: The study as if it were the only one.
+        path: Hugging Face folder or hub id; of a ``scratch`` model, where it will be.
+    """
+
+    study: Study
+    path: str
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a ``scratch`` model that is not made yet."""
+        if self.study.model.name != SCRATCH:
+            return False
+        return not (Path(self.path) / "model.safetensors").is_file()
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """Everything a run is launched with.
 
     Attributes:
-        planner: Resolves trials.
+        planner: Resolves trials, those of every model.
         evaluation: What each target is scored on.
-        model_path: Hugging Face folder or hub id; of a ``scratch`` model, where it will be.
+        models: The study's models by label, the one that is searched with first.
     """
 
     planner: Planner
     evaluation: dict[str, EvaluationPlan]
-    model_path: str
+    models: Mapping[str, PreparedModel]
+
+    @property
+    def model_path(self) -> str:
+        """Hugging Face folder or hub id of the first model."""
+        return next(iter(self.models.values())).path
 
 
 def check_data(study: Study, data_root: Path | None) -> dict[str, EvaluationPlan]:
@@ -103,14 +130,26 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
     evaluation = check_data(study, data_root)
     catalogue = study.catalogue()
     data = _training_data(study, data_root, catalogue)
-    if study.model.name == SCRATCH:
-        model_path, base = str(run_dir / "model"), _scratch_identity(study, data, data_root)
-    else:
-        model_path, base, config_file = _model(study.model)
-        tasks = [catalogue[stream.task] for stream in study_streams(study)]
-        _check_positions(config_file, tasks, study.model.name)
-    planner = Planner(study, catalogue, data, base)
-    return Preparation(planner, evaluation, model_path)
+    tasks = [catalogue[stream.task] for stream in study_streams(study)]
+    models: dict[str, PreparedModel] = {}
+    planners: dict[str, Planner] = {}
+    for label in model_labels(study):
+        own = study_of_model(study, label)
+        if own.model.name == SCRATCH:
+            path = str(run_dir / "models" / label if study.models else run_dir / "model")
+            base = _scratch_identity(own, data, data_root)
+        else:
+            path, base, config_file = _model(own.model)
+            _check_positions(config_file, tasks, own.model.name)
+        models[label] = PreparedModel(own, path)
+        planners[label] = Planner(own, catalogue, data, base)
+    return Preparation(_joined(planners), evaluation, models)
+
+
+def _joined(planners: dict[str, Planner]) -> Planner:
+    """Return the first model's planner, which knows the others."""
+    first, *others = planners
+    return replace(planners[first], others={label: planners[label] for label in others})
 
 
 def training_planner(study: Study, data_root: Path | None) -> Planner | None:
@@ -123,7 +162,14 @@ def training_planner(study: Study, data_root: Path | None) -> Planner | None:
     streams = study_streams(study)
     if not all(_is_at_hand(stream, data_root, catalogue) for stream in streams):
         return None
-    return Planner(study, catalogue, _training_data(study, data_root, catalogue), base="")
+    data = _training_data(study, data_root, catalogue)
+    # Stages of two models are two stages, though the models themselves are not looked at here.
+    return _joined(
+        {
+            label: Planner(study_of_model(study, label), catalogue, data, base=label)
+            for label in model_labels(study)
+        }
+    )
 
 
 def study_streams(study: Study) -> tuple[Stream, ...]:
@@ -166,9 +212,10 @@ def _is_at_hand(stream: Stream, data_root: Path | None, catalogue: Catalogue) ->
 def _training_data(
     study: Study, data_root: Path | None, catalogue: Catalogue
 ) -> dict[str, TaskData]:
-    training = study.training
+    trainings = [study_of_model(study, label).training for label in model_labels(study)]
     count = any(
         (scope.max_steps or training.max_steps) is None
+        for training in trainings
         for scope in (training.stage, training.target)
     ) or any(stage.training.epochs for stage in study.intermediate.stages.values())
     return {

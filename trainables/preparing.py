@@ -1,4 +1,4 @@
-"""Tokenising a study's training sets in a process of its own.
+"""Making a study's models and tokenising its training sets in processes of their own.
 
 The driver, which needs neither torch nor transformers, stays free of both.
 """
@@ -6,7 +6,7 @@ The driver, which needs neither torch nor transformers, stays free of both.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,40 @@ from typing import Any
 from spaces.errors import TaskorderError, TrainingError
 from spaces.reports import SetProgress, SetReport
 from spaces.study import Study
+from trainables.preparation import PreparedModel
+
+
+def make_missing_models(
+    models: Mapping[str, PreparedModel], data_root: Path | None, tell: Callable[[str], object]
+) -> list[PreparedModel]:
+    """Make the ``scratch`` models that are not there yet, in Ray's workers.
+
+    Args:
+        models: The study's models by label.
+        data_root: Folder of the official files.
+        tell: Is told what is being made.
+
+    Returns:
+        Those that were made.
+    """
+    missing = {label: model for label, model in models.items() if model.is_missing}
+    if not missing:
+        return []
+    import ray  # noqa: PLC0415  (only runs have it started)
+
+    make = ray.remote(num_cpus=1)(_make_model)
+    for label, model in missing.items():
+        what = "the base model" if len(models) == 1 else f"the base model {label}"
+        tell(f"Making {what} from the study's own text...")
+        content = model.study.model_dump(mode="json")
+        ray.get(make.remote(content, str(data_root) if data_root else None, model.path))
+    return list(missing.values())
+
+
+def _make_model(study_json: dict[str, Any], data_root: str | None, path: str) -> None:
+    from trainables.scratch import build_scratch_model  # noqa: PLC0415  (loads torch)
+
+    build_scratch_model(study_json, data_root, path)
 
 
 def prepare_elsewhere(

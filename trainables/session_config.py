@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from spaces.study import Study
 from trainables.evaluation_plan import EvaluationPlan, EvaluationSet
+from trainables.preparation import PreparedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class SessionConfig:
         cache_dir: Folder of the tokenised training sets; each machine's default one for ``None``.
         predictions_dir: Where predictions on test sets are written, a folder a trial; ``None`` for
             not at all.
+        others: The configurations of the study's further models, by label.
     """
 
     study: Study
@@ -33,6 +36,25 @@ class SessionConfig:
     run_id: str = ""
     cache_dir: str | None = None
     predictions_dir: str | None = None
+    others: Mapping[str, SessionConfig] = field(default_factory=dict)
+
+    @classmethod
+    def of_models(cls, models: Mapping[str, PreparedModel], **shared: Any) -> SessionConfig:
+        """Return the configuration of a study's first model, and with it those of the others.
+
+        Args:
+            models: The models by label.
+            shared: The fields that are the same for all of them.
+        """
+        first, *others = (
+            (label, cls(study=model.study, model_path=model.path, **shared))
+            for label, model in models.items()
+        )
+        return replace(first[1], others=dict(others))
+
+    def of_model(self, label: str) -> SessionConfig:
+        """Return the configuration of a model: this one, unless the label is another's."""
+        return self.others.get(label, self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able data."""
@@ -45,6 +67,7 @@ class SessionConfig:
             "run_id": self.run_id,
             "cache_dir": self.cache_dir,
             "predictions_dir": self.predictions_dir,
+            "others": {label: other.to_json() for label, other in self.others.items()},
         }
 
     @classmethod
@@ -65,4 +88,5 @@ class SessionConfig:
             run_id=data["run_id"],
             cache_dir=data["cache_dir"],
             predictions_dir=data["predictions_dir"],
+            others={label: cls.from_json(other) for label, other in data["others"].items()},
         )

@@ -64,6 +64,8 @@ class SequenceTrainable(tune.Trainable):
         self._resources = resources
         self._store = StageStore(session["store_url"])
         self._workers: list[Any] = []
+        #: What the workers' sessions are built for; ``None`` where that failed.
+        self._model: str | None = None
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -157,6 +159,14 @@ class SequenceTrainable(tune.Trainable):
         """Call a method on all workers together; return worker 0's answer."""
         if not self._workers:
             self._start_workers()
+        if self._model != self._plan.model:
+            # The slot was another model's before.
+            self._model = None
+            self._together("use", self._plan.model)
+            self._model = self._plan.model
+        return self._together(method, *arguments)
+
+    def _together(self, method: str, *arguments: Any) -> Any:
         calls = [getattr(worker, method).remote(*arguments) for worker in self._workers]
         try:
             return ray.get(calls)[0]
@@ -178,8 +188,11 @@ class SequenceTrainable(tune.Trainable):
         self._workers = [
             remote.remote(self._session, rank, world_size) for rank in range(world_size)
         ]
+        self._model = None
         address, port = ray.get(self._workers[0].rendezvous.remote())
-        ray.get([worker.connect.remote(address, port) for worker in self._workers])
+        model = self._plan.model
+        ray.get([worker.connect.remote(address, port, model) for worker in self._workers])
+        self._model = model
 
 
 def _is_lost(call: Any) -> bool:

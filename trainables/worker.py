@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import ray
 
 from spaces.plan import StagePlan, TrialPlan
+from trainables.mini import MODEL_DIR
+from trainables.preparation import MINI
 from trainables.progress_board import reporting
 from trainables.session_config import SessionConfig
 
@@ -35,6 +37,7 @@ class TrainingWorker:
         self._rank = rank
         self._world_size = world_size
         self._session: Any = None
+        self._model = ""
 
     def rendezvous(self) -> tuple[str, int]:
         """Return this worker's address and a free port on it."""
@@ -42,20 +45,46 @@ class TrainingWorker:
 
         return ray.util.get_node_ip_address(), free_port()
 
-    def connect(self, address: str, port: int) -> int:
-        """Join the trial's process group and build the session; return the process's id."""
+    def connect(self, address: str, port: int, model: str = "") -> int:
+        """Join the trial's process group and build the session; return the process's id.
+
+        Args:
+            address: Of the first worker.
+            port: Of the first worker.
+            model: Label of the model in the study, as ``use`` takes it.
+        """
         import torch  # noqa: PLC0415  (in this process alone)
 
         from trainables.engine import init_process  # noqa: PLC0415
-        from trainables.session import Session  # noqa: PLC0415
 
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
         torch.set_num_threads(max(1, int(cpus)))
         init_process(self._rank, self._world_size, address, port)
-        self._session = Session(
-            SessionConfig.from_json(self._session_config), self._rank, self._world_size
-        )
+        self.use(model)
         return os.getpid()
+
+    def use(self, model: str) -> None:
+        """Build the session of a model, unless it is the one at work.
+
+        Args:
+            model: Its label in the study; the first model if there is none of that label.
+
+        Raises:
+            InputError: The model cannot be loaded.
+        """
+        from trainables.session import Session  # noqa: PLC0415  (torch, in this process alone)
+
+        if self._session is not None:
+            if self._model == model:
+                return
+            self._session.close_engine()
+            self._session = None
+        config = SessionConfig.from_json(self._session_config).of_model(model)
+        if config.study.model.name == MINI:
+            # The built-in model lies in the package, which may be elsewhere on the driver's node.
+            config = replace(config, model_path=str(MODEL_DIR))
+        self._session = Session(config, self._rank, self._world_size)
+        self._model = model
 
     def train_stage(self, plan: dict[str, Any], base: str) -> dict[str, Any]:
         """Train one stage; see ``Session.train_stage``."""
