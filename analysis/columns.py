@@ -34,8 +34,9 @@ ESSENTIAL = {
     "rungs": ("trial_id", "target", "rung", "score"),
 }
 
-#: Columns that runs from before arms and several models lack: their trials are in no arm.
-ADDED = {"trials": ("model", "arm")}
+#: Columns that earlier runs lack, which is no problem: their trials are in no arm, and how long a
+#: rung took is shared out (``analysis.timeline``).
+ADDED = {"trials": ("model", "arm"), "rungs": ("wall_s",)}
 
 _FILL: Mapping[str, Any] = {
     "string": "",
@@ -103,8 +104,8 @@ def describe_columns(columns: Sequence[Column]) -> pd.DataFrame:
 def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
     """Put declared columns first and give them their dtypes; further columns stay as they are.
 
-    Null text becomes empty text: that is how a table says that there is none. So is a column that
-    older runs do not have.
+    Null text becomes empty text: that is how a table says that there is none. A column that older
+    runs do not have (``ADDED``) says so too: empty text, NaN.
 
     Args:
         frame: Rows of the table, with at least its declared columns.
@@ -114,8 +115,8 @@ def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
         ValueError: A declared column is missing, or a value does not fit its column.
     """
     declared = TABLES[table]
-    added = [name for name in ADDED.get(table, ()) if name not in frame.columns]
-    frame = frame.assign(**dict.fromkeys(added, ""))
+    lacking = set(ADDED.get(table, ())) - set(frame.columns)
+    frame = frame.assign(**{c.name: _FILL[c.kind] for c in declared if c.name in lacking})
     missing = [column.name for column in declared if column.name not in frame.columns]
     if missing:
         raise ValueError(f"column {missing[0]!r} is missing")

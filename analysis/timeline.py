@@ -113,7 +113,9 @@ def _segments(run: Run) -> pd.DataFrame:
     # What ended without a report (it failed) is one segment.
     silent = run.trials[~run.trials["trial_id"].isin(reports["trial_id"])]
     silent = silent.dropna(subset="finished_at")
-    ends = pd.DataFrame({"trial_id": silent["trial_id"], "reported_at": silent["finished_at"]})
+    ends = silent[["trial_id", "finished_at", "wall_s"]].rename(
+        columns={"finished_at": "reported_at"}
+    )
     reports = pd.concat([reports, ends.assign(rung=-1, budget_steps=0)], ignore_index=True)
     joined = reports.merge(trials, on="trial_id").sort_values(["trial_id", "rung"])
     joined = joined.reset_index(drop=True)

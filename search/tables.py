@@ -70,9 +70,10 @@ def rows(
                 "score": report.score,
                 "decision": record.decisions.get(report.rung, "pause"),
                 "reported_at": report.reported_at,
+                "wall_s": report.wall_s + (_stages_wall_s(record) if i == 0 else 0.0),
             }
             for record in records
-            for report in record.rungs
+            for i, report in enumerate(record.rungs)
         ],
     }
 
@@ -137,6 +138,11 @@ def write_tables(
         temporary = path.with_suffix(".tmp")
         parquet.write_table(pa.Table.from_pylist(content, schema=schema), temporary)
         temporary.replace(path)
+
+
+def _stages_wall_s(record: TrialRecord) -> float:
+    """Return what is left of a trial's time without its rungs: that of the stages it trained."""
+    return record.wall_s - sum(report.wall_s for report in record.rungs)
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

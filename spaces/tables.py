@@ -98,5 +98,6 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("score", "float64", "points", "The objective there; NaN if training diverged."),
         Column("decision", "string", "", "promote, pause, stop or complete."),
         Column("reported_at", "timestamp", "UTC", "When it was reported."),
+        Column("wall_s", "float64", "seconds", "Time since the rung before; first: stages too."),
     ),
 }

@@ -66,6 +66,8 @@ def test_rows_say_what_the_records_do(tmp_path, coordinator):
             pd.isna(row["hp.target.dropout"]) and dropout is None
         )
     assert len(run.rungs) == sum(len(record.rungs) for record in coordinator.records)
+    seconds = run.rungs.groupby("trial_id")["wall_s"].sum()
+    assert seconds.to_dict() == pytest.approx(trials["wall_s"].loc[seconds.index].to_dict())
     failed = run.rungs[run.rungs["score"].isna()]
     assert set(failed["decision"]) == {"stop"}
 
