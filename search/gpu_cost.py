@@ -72,8 +72,8 @@ def work_of(study: Study, planner: Planner) -> dict[str, Work]:
     """
     by_model: dict[str, list[TrialPlan]] = {}
     for proposal in planned(study):
-        label = str(getattr(proposal, "model", ""))
-        plan = planner.plan(0, proposal.sequence, proposal.target, seed=proposal.seed)
+        label = proposal.model
+        plan = planner.plan(0, proposal.sequence, proposal.target, seed=proposal.seed, model=label)
         by_model.setdefault(label, []).append(plan)
     found = {}
     for label, plans in by_model.items():
@@ -132,8 +132,8 @@ def describe_cost(
         known = dict(zip(work, known.values(), strict=True))
     if set(work) - set(known):
         return ()
-    hours = sum(gpu_hours(work[label], shape) for label, shape in known.items())
-    stored = sum(stored_gb(work[label], shape) for label, shape in known.items())
+    hours = sum(gpu_hours(done, known[label]) for label, done in work.items())
+    stored = sum(stored_gb(done, known[label]) for label, done in work.items())
     most = "at most " if study.search.num_trials > 0 else ""
     kept = study.storage.max_size_gb
     limit = f", of which storage.max_size_gb keeps {kept:,.0f}" if kept else ""

@@ -120,9 +120,16 @@ def appraise(
         if data_root is not None:
             raise
         notes.append(str(error))
-    training = describe_training(study, visible_gpus())
+    gpus = visible_gpus()
+    models = {label: study_of_model(study, label) for label in model_labels(study)}
+    training = tuple(
+        (f"{label}: {what}" if study.models else what, text)
+        for label, own in models.items()
+        for what, text in describe_training(own, gpus)
+    )
     planner = training_planner(study, data_root)
-    cost = describe_cost(study, planner, {study.model.name: model_shape(study.model)})
+    shapes = {label: model_shape(own.model) for label, own in models.items()}
+    cost = describe_cost(study, planner, shapes)
     return price(study, planner), tuple(notes), (*training, *cost)
 
 

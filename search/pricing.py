@@ -10,7 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from search.phases import planned
+from search.trials import Proposal
 from spaces.arms import arm_seeds, arm_sequences
+from spaces.model_axis import model_labels
+from spaces.plan import TrialPlan
 from spaces.planner import Planner
 from spaces.sequences import Sequence, Stage
 from spaces.study import Study
@@ -25,7 +28,8 @@ class Steps:
         unshared: The same, each sequence from the base model for each target.
         at_most: What this study can come to: its baselines, arms, search and confirmation, nothing
             pruned and every suggestion as long and as new as possible.
-        arms: What the arms come to beside the baselines, each prefix once; not an upper bound.
+        arms: What the arms come to, and the further models' baselines: each prefix once, less what
+            the first model's baselines train; not an upper bound.
     """
 
     shared: int
@@ -45,7 +49,8 @@ class Price:
         stages_unshared: The same, each sequence from the base model for each target.
         trials: Trials this study runs at most: baselines, arms, search and confirmation.
         steps: What that is in steps; ``None`` if a training set's size is not known.
-        arm_trials: Those of the arms that are no baselines.
+        arm_trials: Those of the arms that are no baselines of the first model, and the further
+            models' baselines.
     """
 
     sequences: int
@@ -82,7 +87,7 @@ def price(study: Study, planner: Planner | None) -> Price:
     baselines = (n + references) * targets if study.search.baselines else 0
     search = min(study.search.num_trials, space.size * targets)
     confirmations = (confirm.top + references) * confirm.seeds * targets if confirm.top else 0
-    of_arms = [proposal for proposal in planned(study) if proposal.phase == "arm"]
+    of_arms = _beside(study)
     steps = None
     if planner is not None:
         of_task = [_stage_steps(planner, (task,)) for task in space.tasks]
@@ -119,17 +124,24 @@ def price(study: Study, planner: Planner | None) -> Price:
     )
 
 
+def _beside(study: Study) -> list[Proposal]:
+    """Return what is run before the search, less the first model's baselines."""
+    model = model_labels(study)[0]
+    return [p for p in planned(study) if p.phase == "arm" or p.model != model]
+
+
+def _plan(planner: Planner, proposal: Proposal) -> TrialPlan:
+    return planner.plan(
+        0, proposal.sequence, proposal.target, seed=proposal.seed, model=proposal.model
+    )
+
+
 def _arm_steps(study: Study, planner: Planner) -> int:
-    """Count what the arms take beside the baselines: each stage once, and every fine-tuning."""
-    plans = [
-        (
-            proposal.phase,
-            planner.plan(0, proposal.sequence, proposal.target, seed=proposal.seed),
-        )
-        for proposal in planned(study)
-    ]
-    had = {s.fingerprint for phase, plan in plans if phase == "baseline" for s in plan.stages}
-    of_arms = [plan for phase, plan in plans if phase == "arm"]
+    """Count what is run beside the baselines: each stage once, and every fine-tuning."""
+    beside = {proposal.key: proposal for proposal in _beside(study)}
+    of_arms = [_plan(planner, proposal) for proposal in beside.values()]
+    baselines = [_plan(planner, p) for p in planned(study) if p.key not in beside]
+    had = {stage.fingerprint for plan in baselines for stage in plan.stages}
     stages = {s.fingerprint: s.settings.steps for plan in of_arms for s in plan.stages}
     fine_tuning = sum(plan.budgets[-1] for plan in of_arms)
     return fine_tuning + sum(steps for key, steps in stages.items() if key not in had)
@@ -179,11 +191,16 @@ def render_price(
             f"{found.steps.shared:,} to train them all with shared prefixes, "
             f"{found.steps.unshared:,} without (fine-tuning on the targets included)",
         )
+    if study.models:
+        labels = model_labels(study)
+        searched = f"; the search is on {labels[0]}" if study.search.num_trials else ""
+        table.add_row("models", ", ".join(labels) + searched)
     if study.arms:
-        table.add_row("arms", _describe_arms(study, found))
+        table.add_row("arms", _describe_arms(study))
     if found.steps is None:
         table.add_row("steps", "known once the training data is at hand")
-        table.add_row("this study", f"at most {found.trials:,} trials")
+        most = "at most " if searches else ""
+        table.add_row("this study", f"{most}{found.trials:,} trials")
     elif searches:
         table.add_row(
             "this study",
@@ -192,6 +209,9 @@ def render_price(
         )
     else:
         table.add_row("this study", f"{found.trials:,} trials and {found.steps.at_most:,} steps")
+    if searches and found.arm_trials:
+        steps = f" and {found.steps.arms:,} steps" if found.steps else ""
+        table.add_row("of these", f"{found.arm_trials:,} trials{steps} for {_purpose(study)}")
     for label, text in training:
         table.add_row(label, text)
     for note in notes:
@@ -199,11 +219,13 @@ def render_price(
     return Group(Text(f"{study.name}: valid", style="bold"), table)
 
 
-def _describe_arms(study: Study, found: Price) -> str:
+def _describe_arms(study: Study) -> str:
     num_sequences, num_seeds = len(list(arm_sequences(study))), len(arm_seeds(study))
-    counts = (
-        f"{len(study.arms)} with {num_sequences} sequences, {len(study.targets)} targets and "
-        f"{num_seeds} seeds: {found.arm_trials:,} trials"
-    )
-    steps = f" and {found.steps.arms:,} steps" if found.steps else ""
-    return f"{counts}{steps}" + (" beside the baselines" if study.search.baselines else "")
+    return f"{len(study.arms)}, with {num_sequences} sequences in all, on {num_seeds} seeds"
+
+
+def _purpose(study: Study) -> str:
+    purposes = ["the arms"] if study.arms else []
+    if study.search.baselines and len(model_labels(study)) > 1:
+        purposes.append("the baselines of further models")
+    return " and ".join(purposes)
