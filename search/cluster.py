@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from spaces.errors import InputError
 from spaces.study import Study
+
+#: What a trial's trainable takes beside its workers: Ray refuses nothing at all.
+TRAINABLE_CPUS = 0.001
+#: Seconds that a node has to answer.
+PROBE_S = 3.0
 
 
 def start_ray(address: str | None) -> None:
@@ -23,11 +30,22 @@ def start_ray(address: str | None) -> None:
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     if address is not None:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        # The workers run this very code, whatever is installed on their nodes.
+        import spaces  # noqa: PLC0415
+        import trainables  # noqa: PLC0415
+
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"py_modules": [spaces, trainables]},
+        )
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
+            # Of our own, even where a cluster runs on this machine.
+            address="local",
             # One CPU above the machine's own: each trial's trainable takes a sliver of one.
             num_cpus=len(os.sched_getaffinity(0)) + 1,
             include_dashboard=False,
@@ -44,19 +62,31 @@ def stop_ray() -> None:
     ray.shutdown()
 
 
-def max_concurrent(study: Study) -> int:
+def max_concurrent(study: Study, address: str | None) -> int:
     """Return how many trials fit, or the study's own limit if that is lower.
+
+    Args:
+        study: The study.
+        address: Of the cluster that was joined, where the study's own limit is not questioned;
+            ``None`` for this machine's own.
 
     Raises:
         InputError: Not one fits the cluster.
     """
     import ray  # noqa: PLC0415
 
+    limit = study.search.max_concurrent
+    if address is not None and limit != "auto":
+        return limit  # The cluster may grow: Ray asks it for nodes.
     resources = study.resources
     cluster: dict[str, float] = ray.cluster_resources()
-    one_local = len(ray.nodes()) == 1
-    cpus = cluster.get("CPU", 0) - (1 if one_local else 0.001)
-    fits = [math.floor(cpus / (resources.workers_per_trial * resources.cpus_per_worker))]
+    cpus = cluster.get("CPU", 0)
+    cpus_per_trial = resources.workers_per_trial * resources.cpus_per_worker
+    if address is None:
+        cpus -= 1  # the one that ``start_ray`` counts above the machine's own
+    else:
+        cpus_per_trial += TRAINABLE_CPUS
+    fits = [math.floor(cpus / cpus_per_trial)]
     if resources.gpus_per_worker:
         gpus = cluster.get("GPU", 0)
         fits.append(math.floor(gpus / (resources.workers_per_trial * resources.gpus_per_worker)))
@@ -66,7 +96,6 @@ def max_concurrent(study: Study) -> int:
             f"{cluster.get('GPU', 0):g} GPUs; a trial needs {resources.workers_per_trial} workers "
             f"of {resources.cpus_per_worker:g} CPUs and {resources.gpus_per_worker:g} GPUs."
         )
-    limit = study.search.max_concurrent
     most = min(fits)
     return most if limit == "auto" else min(limit, most)
 
@@ -88,3 +117,29 @@ def is_node_alive(labels: Mapping[str, str]) -> bool | None:
 
     known = {node["NodeID"]: node["Alive"] for node in ray.nodes()}
     return False if known.get(labels.get("ray_node", "")) is False else None
+
+
+def lost_nodes(*, probe: bool) -> set[str]:
+    """Return the identities of the nodes that the cluster has lost.
+
+    Args:
+        probe: Whether to call at every node, too: the cluster misses one that has vanished
+            only after some time.
+    """
+    import ray  # noqa: PLC0415
+
+    nodes = ray.nodes()
+    lost = {node["NodeID"] for node in nodes if not node["Alive"]}
+    if probe:
+        lost |= {node["NodeID"] for node in nodes if node["Alive"] and not _answers(node)}
+    return lost
+
+
+def _answers(node: Mapping[str, Any]) -> bool:
+    """Whether a node's raylet takes connections."""
+    where = node["NodeManagerAddress"], node["NodeManagerPort"]
+    try:
+        with socket.create_connection(where, timeout=PROBE_S):
+            return True
+    except OSError:
+        return False

@@ -16,6 +16,7 @@ from rich.console import Console
 from search.checks import check_batch_sizes, check_resources
 from search.cluster import (
     is_node_alive,
+    lost_nodes,
     max_concurrent,
     node_labels,
     start_ray,
@@ -23,6 +24,7 @@ from search.cluster import (
 )
 from search.coordinator import Coordinator
 from search.edits import check_edits
+from search.failures import FailureBudget
 from search.gpu_cost import describe_cost
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
@@ -210,7 +212,7 @@ def _run(
                 study,
                 preparation.planner,
                 ledger,
-                max_concurrent=max_concurrent(study),
+                max_concurrent=max_concurrent(study, address),
                 run_id=resolved["run_id"],
                 shared=keeper,
             )
@@ -336,11 +338,14 @@ def _tune(
         else None,
     )
     resources = study.resources.model_dump()
-    searcher, scheduler = CoordinatorSearcher(coordinator), CoordinatorScheduler(coordinator)
+    failures = FailureBudget(study.search.max_failures, lost_nodes)
+    searcher = CoordinatorSearcher(coordinator)
+    scheduler = CoordinatorScheduler(coordinator, failures)
 
     def watch() -> None:
         if scheduler.halted:
             raise StoreError(scheduler.halted)
+        failures.look()
         refresh()
 
     trainable = tune.with_resources(
@@ -362,7 +367,7 @@ def _tune(
             storage_path=str(directory.ray.resolve()),
             verbose=0,
             callbacks=[Watcher(watch), *make_loggers(study.report.loggers, study.name)],
-            failure_config=tune.FailureConfig(max_failures=study.search.max_failures),
+            failure_config=tune.FailureConfig(max_failures=-1),
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
         ),
     )

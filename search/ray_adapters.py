@@ -19,7 +19,9 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.coordinator import Action, Coordinator
+from search.failures import FailureBudget
 from search.roster import Progress
+from spaces.errors import StoreError
 from spaces.reports import StageReport
 
 _ACTIONS: dict[Action, str] = {
@@ -96,11 +98,13 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
 
     Args:
         coordinator: The run's coordinator.
+        failures: Says how often a trial is tried again; Ray itself would never end it.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, failures: FailureBudget) -> None:
         super().__init__()
         self._coordinator = coordinator
+        self._failures = failures
         self._ray_trials: dict[int, Trial] = {}
         self._to_end: set[int] = set()
         #: Why the whole run has to end, if it has to.
@@ -115,38 +119,49 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         # Ray flattens nested results; a string it leaves alone.
         event = json.loads(result["event"])
         number = _number(trial)
-        if set_aside := event.pop("set_aside"):
-            self._coordinator.on_set_aside(number, set_aside)
-        action: Action
-        match event.pop("kind"):
-            case "stage":
-                action = self._coordinator.on_stage(number, StageReport(**event))
-            case "rebuilt":
-                action = self._coordinator.on_rebuilt(number, StageReport(**event))
-            case "rung":
-                action = self._coordinator.on_rung(number, event)
-                self._end_settled(tune_controller)
-            case "lost":
-                action = self._coordinator.on_lost(number, event["error"])
-            case "halt":
-                self.halted = event["error"]
-                action = "pause"
-            case _:
-                self._coordinator.on_failure(number, event["error"])
-                action = "stop"
+        try:
+            action = self._report(tune_controller, number, event)
+        except StoreError as error:
+            # Ray would make a traceback of it.
+            self.halted, action = str(error), "pause"
         # A trial whose process dies starts from its configuration.
         trial.config.update(_position(self._coordinator.progress(number)))
         return _ACTIONS[action]
 
+    def _report(self, tune_controller: Any, number: int, event: dict[str, Any]) -> Action:
+        if set_aside := event.pop("set_aside"):
+            self._coordinator.on_set_aside(number, set_aside)
+        match event.pop("kind"):
+            case "stage":
+                return self._coordinator.on_stage(number, StageReport(**event))
+            case "rebuilt":
+                return self._coordinator.on_rebuilt(number, StageReport(**event))
+            case "rung":
+                action = self._coordinator.on_rung(number, event)
+                self._end_settled(tune_controller)
+                return action
+            case "lost":
+                return self._coordinator.on_lost(number, event["error"])
+            case "halt":
+                self.halted = event["error"]
+                return "pause"
+        self._coordinator.on_failure(number, event["error"])
+        return "stop"
+
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Report a trial that Ray has given up on."""
-        if trial.status == Trial.ERROR:
-            return  # Ray calls this, too, before it tries a failed trial again.
+        """Let a failed trial be tried again, or report that it has failed for good."""
+        number = _number(trial)
+        is_retried = trial.status == Trial.ERROR  # Ray's word for one that it starts again
+        if is_retried and self._failures.fail(number):
+            return
         # The local file: Ray's own accessors look where it is copied to some time later.
         file = trial.error_file
         text = Path(file).read_text(encoding="utf-8") if file and Path(file).is_file() else ""
-        self._coordinator.on_failure(_number(trial), describe_error(text))
-        self._ray_trials.pop(_number(trial), None)
+        self._coordinator.on_failure(number, describe_error(text))
+        if is_retried:
+            self._to_end.add(number)
+        else:
+            self._ray_trials.pop(number, None)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Forget a Ray trial: it has ended, by the coordinator's word."""
@@ -157,6 +172,7 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Wake the paused trial that the coordinator selects, if any."""
+        self._end_settled(tune_controller)
         for trial in self._ray_trials.values():
             if trial.status == Trial.PENDING:
                 return trial
@@ -176,15 +192,16 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         return "taskorder coordinator"
 
     def _end_settled(self, tune_controller: Any) -> None:
-        """End the Ray trials of trials that were decided while they were paused."""
+        """End the Ray trials of trials that were decided while they held no process."""
         self._to_end.update(self._coordinator.take_settled())
         for number in sorted(self._to_end):
             trial = self._ray_trials.get(number)
             if trial is None:
                 self._to_end.discard(number)  # Settled before Ray knew it: an interrupted run's.
-            elif trial.status == Trial.PAUSED:
+            elif trial.status in (Trial.PAUSED, Trial.PENDING):
                 self._to_end.discard(number)
                 tune_controller.stop_trial(trial)
+                self._ray_trials.pop(number, None)
 
 
 class Watcher(_NotSaved, Callback):
