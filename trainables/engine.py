@@ -1,8 +1,6 @@
-"""The DeepSpeed engine: the only module that imports deepspeed, ``deepspeed_leaks`` apart.
+"""The DeepSpeed engine: ``Engine`` wraps one ``TaskModel`` for one stage.
 
-``Engine`` wraps one ``TaskModel`` for one stage. Its whole state (weights, AdamW moments, step)
-goes in and out as named full tensors, so a stage can be continued under another ZeRO stage or
-number of workers, and nothing is pickled.
+With ``engine_state`` and ``deepspeed_leaks`` all that imports deepspeed; import this one first.
 """
 
 from __future__ import annotations
@@ -32,18 +30,11 @@ if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 import deepspeed
-from deepspeed.utils import (
-    safe_get_full_fp32_param,
-    safe_get_full_optimizer_state,
-    safe_set_full_fp32_param,
-    safe_set_full_optimizer_state,
-    safe_set_local_fp32_param,
-    safe_set_local_optimizer_state,
-)
+
+from trainables.engine_state import EngineState, held
 
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
 #: Steps between two looks at whether the loss is still finite: a look waits for the device.
 CHECK_EVERY = 25
 NEVER = 2**62
@@ -140,7 +131,10 @@ class Engine:
             micro_batch_size=micro,
             accumulation_steps=self.accumulation_steps,
         )
-        self._zero_stage = int(config["zero_optimization"]["stage"])
+        zero_stage = int(config["zero_optimization"]["stage"])
+        if zero_stage == 0:
+            # Clipped here: DeepSpeed's own clipping looks at the gradients one by one in Python.
+            config["gradient_clipping"] = 0.0
         groups = parameter_groups(model, settings.weight_decay)
         optimizer: torch.optim.Optimizer
         if offloads_optimizer(config):
@@ -158,9 +152,10 @@ class Engine:
         self.engine, *_ = deepspeed.initialize(
             model=model, optimizer=optimizer, config=config, dist_init_required=False
         )
+        self._state = EngineState(self.engine, zero_stage)
         if world_size > 1:
             share_timeout(self.device)
-        if world_size == 1 and self._is_plain:
+        if world_size == 1 and self._state.is_plain:
             # One worker has nothing to reduce; without ZeRO the engine would do it all the same.
             self.engine.enable_backward_allreduce = False
         self.step_count = 0
@@ -197,11 +192,15 @@ class Engine:
         self._set_mode(training=True)
         self._set_rate(self.settings.learning_rate_at(self.step_count))
         total = torch.zeros((), device=self.device)
-        for _ in range(self.accumulation_steps):
+        for number in range(self.accumulation_steps):
             # The engine divides by the accumulation steps; the loss is already a global mean.
             loss = self.engine(**next(micro_batches))
             self.engine.backward(loss * self.accumulation_steps)
             self.is_whole = False
+            if self._state.is_plain and number + 1 == self.accumulation_steps:
+                torch.nn.utils.clip_grad_norm_(
+                    self.module.parameters(), self.settings.max_grad_norm, foreach=True
+                )
             self.engine.step()
             self.is_whole = True
             total += loss.detach()
@@ -218,7 +217,7 @@ class Engine:
         Raises:
             TrainingError: One is. Every worker raises it, whichever worker's share was the first.
         """
-        fine = torch.stack([torch.isfinite(_held(p).sum()) for p in self.module.parameters()])
+        fine = torch.stack([torch.isfinite(held(p).sum()) for p in self.module.parameters()])
         # The last step's loss may be finite and its update not.
         now = torch.where(fine.all(), NEVER, self.step_count)
         self._first_bad_step = torch.minimum(self._first_bad_step, now)
@@ -250,44 +249,25 @@ class Engine:
 
         Every worker must call it; only worker 0 is given the weights, the others an empty mapping.
         """
-        gathered = (
-            (name.removeprefix("encoder."), self._full_weight(parameter))
-            for name, parameter in self.module.named_parameters()
-            if name.startswith("encoder.")
-        )
-        return self._on_first(gathered)
+        return self._state.weights("encoder.")
 
     def state(self) -> dict[str, Tensor]:
         """Return weights, moments and step as full 32-bit tensors on the CPU.
 
         Every worker must call it; only worker 0 is given the state, the others an empty mapping.
         """
-        self._link_moments()
-        return self._on_first(self._state())
+        return self._state.read(self.step_count)
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         """Continue from ``state``'s tensors; every worker must call it with all of them."""
         self._make_moments()
-        self._link_moments()
-        for name, parameter in self.module.named_parameters():
-            self._set_weight(parameter, tensors[f"weight/{name}"])
-            for moment in MOMENTS:
-                self._set_moment(parameter, moment, tensors[f"{moment}/{name}"])
-        self.step_count = int(tensors["step"])
-        for state in self._base_optimizer().state.values():
-            # Bias correction counts steps per parameter.
-            step = state["step"]
-            state["step"] = (
-                torch.full_like(step, float(self.step_count))
-                if isinstance(step, Tensor)
-                else self.step_count
-            )
+        self.step_count = self._state.write(tensors)
 
     def destroy(self) -> None:
         """Give the engine's memory back; the process group stays."""
         let_go(self.module)
         self.engine.destroy()
-        del self.engine
+        del self.engine, self._state
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -314,88 +294,3 @@ class Engine:
             loss = self.engine(task=None, input_ids=token, attention_mask=torch.ones_like(token))
             self.engine.backward(loss)
             self.engine.step()
-
-    def _link_moments(self) -> None:
-        """Make ZeRO's moments readable by parameter, for all groups of parameters.
-
-        DeepSpeed links them once, after the first group's first step, when the other groups have
-        none yet, and then takes all for linked.
-        """
-        optimizer = self.engine.optimizer
-        if hasattr(optimizer, "_hp_optimizer_states_linked"):
-            optimizer._hp_optimizer_states_linked = False
-            optimizer._lazy_init_hp_params_optimizer_state()
-
-    def _state(self) -> Iterator[tuple[str, Tensor]]:
-        yield "step", torch.tensor(self.step_count)
-        for name, parameter in self.module.named_parameters():
-            yield f"weight/{name}", self._full_weight(parameter)
-            for moment in MOMENTS:
-                yield f"{moment}/{name}", self._full_moment(parameter, moment)
-
-    def _on_first(self, gathered: Iterator[tuple[str, Tensor]]) -> dict[str, Tensor]:
-        """Run through what all workers gather together; only worker 0 keeps it."""
-        kept = {}
-        for name, tensor in gathered:
-            if dist.get_rank() == 0:
-                kept[name] = tensor.detach().to("cpu", copy=True).contiguous()
-        return kept
-
-    def _base_optimizer(self) -> torch.optim.Optimizer:
-        optimizer = self.engine.optimizer
-        inner: torch.optim.Optimizer = getattr(optimizer, "optimizer", optimizer)
-        return inner
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether the optimizer is torch's own: no ZeRO, no 32-bit master copies."""
-        return isinstance(self.engine.optimizer, torch.optim.Optimizer)
-
-    def _full_weight(self, parameter: Tensor) -> Tensor:
-        full: Tensor = parameter if self._is_plain else safe_get_full_fp32_param(parameter)
-        return full
-
-    def _full_moment(self, parameter: Tensor, moment: str) -> Tensor:
-        full: Tensor
-        if self._is_plain:
-            full = self._base_optimizer().state[parameter][moment]
-        else:
-            full = safe_get_full_optimizer_state(parameter, moment)
-        return full
-
-    def _set_weight(self, parameter: Tensor, value: Tensor) -> None:
-        value = value.to(self.device)
-        if self._zero_stage == 3:
-            part = _partition(parameter, value)
-            safe_set_local_fp32_param(parameter, part)
-            # The copy that computes, and the gathered one of a parameter too small to part.
-            _held(parameter).data.copy_(part)
-            if parameter.numel() == value.numel():
-                parameter.data.copy_(value)
-            return
-        if not self._is_plain:
-            safe_set_full_fp32_param(parameter, value)
-        parameter.data.copy_(value)
-
-    def _set_moment(self, parameter: Tensor, moment: str, value: Tensor) -> None:
-        value = value.to(self.device)
-        if self._is_plain:
-            self._base_optimizer().state[parameter][moment].copy_(value)
-        elif self._zero_stage == 3:
-            safe_set_local_optimizer_state(parameter, _partition(parameter, value), moment)
-        else:
-            safe_set_full_optimizer_state(parameter, value, moment)
-
-
-def _held(parameter: Tensor) -> Tensor:
-    """Return the part of a parameter that this worker holds: all of it below ZeRO 3."""
-    held: Tensor = getattr(parameter, "ds_tensor", parameter)
-    return held
-
-
-def _partition(parameter: Tensor, value: Tensor) -> Tensor:
-    """Return this worker's part of a full tensor under ZeRO 3: equal parts, the last one padded."""
-    length = _held(parameter).numel()
-    start = length * dist.get_rank()
-    part = value.flatten()[start : start + length]
-    return torch.nn.functional.pad(part, (0, length - part.numel()))

@@ -23,7 +23,7 @@ from spaces.plan import TrainSettings
 from spaces.stages import Mixture
 from spaces.study import DeepSpeedSection
 from trainables.batches import derived_seed
-from trainables.devices import device_bytes, device_precision
+from trainables.devices import device_bytes, device_precision, seed_device
 from trainables.engine import Engine
 from trainables.feature_cache import default_cache_dir
 from trainables.inputs import TaskInputs
@@ -194,7 +194,7 @@ class Trainer:
         with ahead(steps, STEPS_AHEAD if engine.device.type == "cuda" else 0) as ready:
             for step in ready:
                 # Dropout is seeded anew at every step: a continued stage needs no saved RNG state.
-                torch.manual_seed(derived_seed("dropout", seed, step.number, self._rank))
+                seed_device(derived_seed("dropout", seed, step.number, self._rank), engine.device)
                 meter.count(engine.train_step(iter(step.batches)), step.num_tokens)
         engine.check_finite()
 

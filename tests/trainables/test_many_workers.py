@@ -8,7 +8,7 @@ from tests.trainables import many_workers, tiny
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.usefixtures("one_worker"),
     *tiny.DEEPSPEED_WARNINGS,
 ]

@@ -11,7 +11,7 @@ from trainables.session_config import SessionConfig
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.usefixtures("one_worker"),
     *tiny.DEEPSPEED_WARNINGS,
 ]
@@ -48,7 +48,7 @@ def together(tiny_model, trials):
 
 @pytest.mark.parametrize("zero_stage", range(4))
 @pytest.mark.parametrize(
-    "form", [*tiny.TASKS, "mixture", *(f"{form}, padded" for form in tiny.TASKS)]
+    "form", [*tiny.TASKS, "mixture", "clipped", *(f"{form}, padded" for form in tiny.TASKS)]
 )
 def test_two_workers_train_as_one_plain_loop(tiny_model, together, form, zero_stage):
     form, _, layout = form.partition(", ")

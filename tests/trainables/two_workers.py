@@ -40,6 +40,13 @@ def stages(model: Path) -> dict[str, Stage]:
             made[f"{form}/{zero_stage}/padded"] = Stage(
                 model, (form,), section=section, packed=False
             )
+        made[f"clipped/{zero_stage}"] = Stage(
+            model,
+            ("token_classification",),
+            tiny.settings(max_grad_norm=1e-7),
+            section,
+            micro_batch_size=2,
+        )
         made[f"mixture/{zero_stage}"] = Stage(
             model, tuple(tiny.TASKS), section=section, micro_batch_size=2
         )
