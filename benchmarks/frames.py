@@ -5,8 +5,9 @@
 The run is written first, by a process of its own: trials of ordered subsets of nine tasks on four
 targets, three reports each, and as many scores by language as rungs. Then a fresh process loads it
 with ``analysis.load_run``, five times: ``first``, and the median of the others as ``load``; imports
-do not count. ``frames`` is the memory that the frames hold, ``peak`` the most that the first load
-took, files included, above what the process had after the imports.
+do not count. ``cpu`` is the processors' time of one load, all threads together: it hardly depends on
+who else uses the machine. ``frames`` is the memory that the frames hold, ``peak`` the most that the
+first load took, files included, above what the process had after the imports.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def write_run(folder: Path, num_rungs: int) -> None:
             "num_stages": [name.count(">") + (name != "") for name in sequence],
             "state": "complete",
             "phase": "search",
+            "model": "xlm-roberta-large",
+            "arm": "",
             "score": rng.normal(60, 5, num_trials),
             "rung": NUM_RUNGS - 1,
             "steps_trained": 100,
@@ -71,6 +74,7 @@ def write_run(folder: Path, num_rungs: int) -> None:
             "score": rng.normal(60, 5, len(rung)),
             "decision": np.array(["promote", "promote", "complete"])[rung],
             "reported_at": np.repeat(started, NUM_RUNGS),
+            "wall_s": rng.uniform(1, 5, len(rung)),
         },
         "scores": {
             "trial_id": np.repeat(number, NUM_RUNGS),
@@ -100,11 +104,12 @@ def measure(folder: Path) -> dict[str, float]:
 
     process = psutil.Process()
     before = process.memory_info().rss
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(5):
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         run = load_run(folder)
         seconds.append(time.perf_counter() - began)
+        cpu_seconds.append(time.process_time() - cpu_began)
         if len(seconds) == 1:
             peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
     assert not run.problems, run.problems
@@ -116,6 +121,7 @@ def measure(folder: Path) -> dict[str, float]:
         "files": sum(path.stat().st_size for path in folder.glob("tables/*")) / 2**20,
         "first": seconds[0],
         "load": float(np.median(seconds[1:])),
+        "cpu": float(np.median(cpu_seconds)),
         "frames": sum(float(frame.memory_usage(deep=True).sum()) for frame in frames) / 2**20,
         "peak": (peak - before) / 2**20,
     }
@@ -140,7 +146,8 @@ def main() -> None:
     print(
         f"{found['rungs']:,} rungs, {found['trials']:,} trials, {found['scores']:,} scores "
         f"({found['files']:.0f} MiB of Parquet)\n"
-        f"load {found['load']:.2f} s (first {found['first']:.2f} s); "
+        f"load {found['load']:.2f} s (first {found['first']:.2f} s), "
+        f"{found['cpu']:.2f} s of processors; "
         f"frames {found['frames']:.0f} MiB, peak {found['peak']:.0f} MiB"
     )
 
