@@ -5,7 +5,7 @@
 The run is written first, by a process of its own: trials of ordered subsets of nine tasks on four
 targets, three reports each, and as many scores by language as rungs. Then a fresh process loads it
 with ``analysis.load_run``, five times: ``first``, and the median of the others as ``load``; imports
-do not count. ``cpu`` is the processors' time of one load, all threads together: it hardly depends on
+do not count. ``cpu`` is the processors' time of one load, of all threads: it hardly depends on
 who else uses the machine. ``frames`` is the memory that the frames hold, ``peak`` the most that the
 first load took, files included, above what the process had after the imports.
 """
