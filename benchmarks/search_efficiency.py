@@ -243,6 +243,9 @@ def main() -> None:
             sys.exit(f"search_efficiency: {error}")
         searches = run_all(jobs, arguments.jobs)
         describe(arguments, jobs)
+    for name in PEERS:
+        if not is_installed(name):
+            print(f"left out: {name}, not installed (the extra `benchmark` has it)")
     spent = {m: sum(s.seconds for s in searches if s.method == m) for m in arguments.methods}
     print("seconds: " + ", ".join(f"{m} {s:.0f}" for m, s in spent.items()))
     errors = [search.error for search in searches if search.error]

@@ -18,9 +18,10 @@ import time
 import yaml
 
 from benchmarks.random_landscape import TARGETS, TASKS, Landscape
+from benchmarks.search_worlds import table_of
 from search.simulation import simulate
 from spaces.study import Study, parse_study
-from trainables.tabular import RecordedTable, TabularTrainable
+from trainables.tabular import TabularTrainable
 
 NUM_TARGETS = 3
 
@@ -37,17 +38,6 @@ def study_of(num_trials: int, max_length: int, sampler: str) -> Study:
     return parse_study(yaml.safe_dump(content, sort_keys=False), "speed")
 
 
-def table_of(max_length: int) -> RecordedTable:
-    """Return the drawn table."""
-    frame = Landscape(max_length=max_length, targets=NUM_TARGETS, seeds=1).draw()
-    columns = (frame[name].tolist() for name in ("sequence", "target", "seed", "budget_steps"))
-    return RecordedTable(
-        "drawn",
-        dict(zip(zip(*columns, strict=True), frame["score"].tolist(), strict=True)),
-        dict(zip(frame["sequence"].tolist(), frame["stage_steps"].tolist(), strict=True)),
-    )
-
-
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -58,7 +48,8 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     study = study_of(arguments.trials, arguments.max_length, arguments.sampler)
-    trainable = TabularTrainable.of(study, table_of(arguments.max_length))
+    drawn = Landscape(max_length=arguments.max_length, targets=NUM_TARGETS, seeds=1)
+    trainable = TabularTrainable.of(study, table_of(drawn))
     profile = cProfile.Profile()
     wall, cpu = time.perf_counter(), time.process_time()
     if arguments.profile:

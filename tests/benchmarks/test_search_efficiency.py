@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from benchmarks.search_peers import (
     run_trial,
     steps_of_peer,
 )
+from benchmarks.search_worlds import drawn_goals, is_trivial, landscape_of
 from search.encoding import NO_STAGE, decode_sequence
 from spaces.errors import InputError
 from trainables.tabular import RecordedTable, read_table
@@ -179,8 +181,10 @@ def test_our_own_steps_by_hand():
     assert {steps_of_ours(goal, method, seed, 5) for seed in range(8)} == {math.inf}
 
 
-@pytest.mark.parametrize("name", [name for name in PEERS if is_installed(name)])
+@pytest.mark.parametrize("name", PEERS)
 def test_every_peer_finds_the_best_of_a_small_table_and_repeats_itself(name):
+    if not is_installed(name):
+        pytest.skip("syne-tune is not installed; it comes with the extra `benchmark`")
     goal = Goal.of(table(), "average")
     steps = [steps_of_peer(goal, PEERS[name], 3, 20_000) for _ in range(2)]
     assert steps[0] == steps[1]
@@ -347,6 +351,28 @@ def test_a_similarity_reaches_our_sampler_and_the_useless_one_is_drawn_anew(tmp_
     useless_similarity(goal, 0).to_csv(goal.similarity, index=False)
     assert math.isfinite(steps_of_ours(goal, METHODS["ours"], 0, 20_000))
     assert not useless_similarity(goal, 0).equals(useless_similarity(goal, 1))
+
+
+def test_landscapes_are_drawn_one_a_search_and_never_trivial(tmp_path):
+    model = landscape_of("3x2")
+    goals = drawn_goals(model, 8, "average", folder=tmp_path, correlation=0.5)
+    best = [max(goal.truth["average"], key=goal.truth["average"].get) for goal in goals]
+    assert "" not in best
+    assert len({tuple(goal.truth["average"].values()) for goal in goals}) == 8
+    assert all(Path(goal.similarity).is_file() for goal in goals)
+    again = drawn_goals(model, 2, "average", folder=tmp_path)
+    assert [goal.truth for goal in again] == [goal.truth for goal in goals[:2]]
+    # Seeds are those of the landscapes, less the trivial ones.
+    seeds = [s for s in range(60) if not is_trivial(replace(model, seed=s))][:8]
+    assert [goal.table.origin for goal in goals] == [
+        f"drawn {seed}, seeds averaged" for seed in seeds
+    ]
+
+
+@pytest.mark.parametrize("text", ["9", "9x", "2x1", "10x1", "5x6", "axb"])
+def test_a_landscape_that_cannot_be_drawn_is_told(text):
+    with pytest.raises(InputError, match=f"--drawn {text}"):
+        landscape_of(text)
 
 
 # The command.
