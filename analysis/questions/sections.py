@@ -40,7 +40,7 @@ def sections_of(answer: Answer) -> list[Section]:
     )
     rows = tuple(
         (
-            clean(finding.what),
+            clean(f"{finding.what} ({finding.unit})" if finding.unit else finding.what),
             finding.verdict,
             clean(finding.reason),
             _value(finding, finding.estimate.mean),
@@ -59,11 +59,45 @@ def sections_of(answer: Answer) -> list[Section]:
     ]
     frame = answer.rows if answer.shown is None else answer.shown
     if not frame.empty:
-        shown = _laid_out(frame) if answer.shown is not None else table_of(frame, MAX_ROWS)
+        if answer.shown is None:
+            shown = table_of(with_intervals(frame), MAX_ROWS)
+        else:
+            shown = _laid_out(frame)
         about = "Each interval holds alone, with 95%."
         shown = Table(shown.header, shown.rows, shown.num_left, f"{about} {shown.note}".strip())
         parts.append(Section(f"{TITLE}: the rows behind the answer", table=shown))
     return parts
+
+
+def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the ends of every interval into the cell of its estimate.
+
+    Args:
+        frame: A statistic, with columns such as ``gain``, ``gain_low`` and ``gain_high``.
+
+    >>> frame = pd.DataFrame({"gain": [1.25], "gain_low": [0.5], "gain_high": [2.0]})
+    >>> with_intervals(frame).to_dict("records")
+    [{'gain': '+1.2 [+0.5, +2.0]'}]
+    """
+    merged = [str(name) for name in frame if {f"{name}_low", f"{name}_high"} <= set(frame.columns)]
+    ends = [f"{name}_{end}" for name in merged for end in ("low", "high")]
+    columns = {
+        name: [
+            _with_interval(*values)
+            for values in zip(
+                *(frame[column] for column in (name, f"{name}_low", f"{name}_high")), strict=True
+            )
+        ]
+        for name in merged
+    }
+    return frame.drop(columns=ends).assign(**columns)
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    text = number(value, sign=True)
+    if math.isnan(low):
+        return text
+    return f"{text} [{number(low, sign=True)}, {number(high, sign=True)}]"
 
 
 def _interval(finding: Finding) -> str:
