@@ -22,6 +22,8 @@ from trainables.storage.needs import needs
 from trainables.store import StageStore
 
 _log = logging.getLogger(__name__)
+#: So many entries are protected before it is asked which of them are still needed.
+MIN_WANTED = 500
 
 
 class StoreKeeper:
@@ -53,6 +55,7 @@ class StoreKeeper:
         self._member = Membership(store, clock)
         self._trials: Callable[[], list[Progress]] = list
         self._wanted: set[EntryKey] = set()
+        self._most_wanted = MIN_WANTED
         self._evicted: set[str] = set()
         self._swept: set[int] = set()
         self._num_told = 0
@@ -80,6 +83,8 @@ class StoreKeeper:
     def num_lost(self, progress: Progress) -> int:
         """See ``SharedStages``."""
         record = progress.record
+        if len(self._wanted) > self._most_wanted:
+            self._most_wanted = 2 * len(self._needed()) + MIN_WANTED
         self._wanted |= needs(progress.plan, len(record.stages), len(record.rungs))
         self._member.protect(self._wanted)
         return num_lost(self._store, progress.plan, len(record.stages))

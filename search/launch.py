@@ -268,9 +268,11 @@ def _search(
     Ray Tune asks for its first trial without ever looking up, so that is waited for here.
     """
     while not coordinator.is_finished:
-        while coordinator.select() is None and coordinator.waits_for_others:
+        while (chosen := coordinator.select()) is None and coordinator.waits_for_others:
             refresh()
             time.sleep(WAIT_S)
+        if chosen is None:
+            return
         if _tune(study, resolved, directory, preparation, coordinator, refresh):
             return
 

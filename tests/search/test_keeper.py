@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from search.coordinator import MAX_LOSSES
 from search.tables import write_tables
@@ -199,3 +200,17 @@ def test_nothing_is_protected_that_no_trial_needs_any_more(tmp_path: Path) -> No
         one.clock.now += math.ceil(1e6)
         one.keeper.tidy()
         assert one.store.entries() == []
+
+
+def test_protection_does_not_grow_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.keeper.MIN_WANTED", 20)
+    sizes = []
+    with Run(str(tmp_path / "stages"), "one", small("search.num_trials=12"), Clock()) as one:
+        one.keeper._most_wanted = 20
+        while not one.coordinator.is_finished:
+            one.step()
+            sizes.append(len(one.keeper._member._presence._pinned))
+    # Seven keys a trial, of which few are under way at a time.
+    assert 0 < max(sizes) < 7 * len(one.coordinator.records) // 2
