@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.columns import tidy
 from analysis.frames import Run, Runs
 from analysis.intervals import student
+from analysis.observations import first_model
 from analysis.timeline import each_run, timeline
 from spaces.tables import Column
 
@@ -50,6 +51,8 @@ def incumbent_curve(source: Run | Runs) -> pd.DataFrame:
     for names, run in each_run(source):
         segments = timeline(run)
         segments = segments[segments["phase"] != "confirm"]
+        counted = first_model(run.trials, run.study)["trial_id"]
+        segments = segments[segments["trial_id"].isin(counted)]
         segments = segments.assign(
             total=segments["steps"].cumsum(),
             own=segments.groupby("target")["steps"].cumsum(),

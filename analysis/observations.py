@@ -1,12 +1,13 @@
 """Observations: one score per target, sequence and seed, which every statistic starts from.
 
-A run's trials have several phases, hyperparameters and fidelities. What counts as a score of a
-sequence is decided here, once, so that all statistics speak of the same numbers.
+A run's trials have several phases, hyperparameters, fidelities and maybe models. What counts as a
+score of a sequence is decided here, once, so that all statistics speak of the same numbers: of
+several models, the first one's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import pandas as pd
@@ -166,6 +167,20 @@ def by_target(frame: pd.DataFrame, *further: str) -> Iterator[tuple[dict[str, An
     yield from parts
 
 
+def first_model(trials: pd.DataFrame, study: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return the trials of the first model that there are trials of: scores of two are not one's.
+
+    Args:
+        trials: Trials, maybe of several models.
+        study: The resolved study, which orders the models; the first trial's model without it.
+    """
+    if "model" not in trials or trials["model"].nunique() < 2:
+        return trials
+    there = dict.fromkeys(trials["model"])
+    known = [label for label in (study or {}).get("models") or () if label in there]
+    return trials[trials["model"] == next(iter([*known, *there]))]
+
+
 def all_at_once(trials: pd.DataFrame) -> str | None:
     """Return the sequence that trains every task in one mixture, if it was run.
 
@@ -197,9 +212,10 @@ def _trials(source: Run | pd.DataFrame, rung: int | None) -> pd.DataFrame:
     """Return trials of which all that are complete count."""
     if isinstance(source, Run):
         if rung is None:
-            return source.trials
+            return first_model(source.trials, source.study)
         reports = source.rungs.loc[source.rungs["rung"] == rung, ["trial_id", "score"]]
-        reached = source.trials.drop(columns="score").merge(reports, on="trial_id")
+        trials = first_model(source.trials, source.study)
+        reached = trials.drop(columns="score").merge(reports, on="trial_id")
         return reached.assign(state="complete")
     if rung is not None:
         raise InputError(f"rung {rung}: the scores at a rung are in a run, not in this frame")
@@ -209,7 +225,8 @@ def _trials(source: Run | pd.DataFrame, rung: int | None) -> pd.DataFrame:
             f"this frame has no column {missing[0]!r}. Give a run, its trials, a recorded table, "
             f"or a frame with {', '.join(_KEYS)} and score."
         )
-    frame = source.assign(sequence=source["sequence"].fillna("").astype("str"))
+    frame = first_model(source)
+    frame = frame.assign(sequence=frame["sequence"].fillna("").astype("str"))
     if "budget_steps" in frame and "trial_id" not in frame:
         frame = frame[
             frame["budget_steps"] == frame.groupby("target")["budget_steps"].transform("max")

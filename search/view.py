@@ -132,9 +132,10 @@ class LiveView:
                 score = "" if math.isnan(record.score) else f"  {record.score:5.1f}"
                 error = f"  {record.error}" if record.error else ""
                 sequence = str(proposal.sequence) or NO_STAGES
+                model = f"  {proposal.model}" if self._study.models else ""
                 self._console.print(
-                    f"[{len(self._told)}/{len(records)}] {record.status:8} {proposal.target}"
-                    f"  {sequence}  seed {proposal.seed}{score}{error}",
+                    f"[{len(self._told)}/{len(records)}] {record.status:8}{model}"
+                    f" {proposal.target}  {sequence}  seed {proposal.seed}{score}{error}",
                     markup=False,
                     highlight=False,
                     soft_wrap=True,
@@ -182,13 +183,17 @@ def _state(record: TrialRecord) -> str:
 def _incumbent(
     records: Sequence[TrialRecord], target: str
 ) -> tuple[TrialRecord | None, TrialRecord | None]:
-    """Return a target's best complete trial at the study's own seed, and its baseline."""
+    """Return a target's best complete trial and its baseline, both of the first trial's kind.
+
+    Scores of other models, of an arm's further seeds and of the confirmation are not comparable.
+    """
+    seeds_and_models = [(record.proposal.seed, record.proposal.model) for record in records]
     done = [
         record
-        for record in records
+        for record, kind in zip(records, seeds_and_models, strict=True)
         if record.status == "complete"
         and record.proposal.target == target
-        and record.proposal.phase != "confirm"
+        and kind == seeds_and_models[0]
     ]
     best = max(done, key=lambda record: record.score, default=None)
     empty = next((record for record in done if not len(record.proposal.sequence)), None)

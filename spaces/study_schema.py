@@ -222,7 +222,7 @@ class Study(Section):
     def _first_model(cls, value: Any) -> Any:
         models = value.get("models") if isinstance(value, dict) else None
         first = next(iter(models.values()), None) if isinstance(models, dict) else None
-        if not isinstance(first, dict) or "model" in value:
+        if not isinstance(first, dict) or value.get("model") is not None:
             return value
         names = ModelSection.model_fields
         return {**value, "model": {k: v for k, v in first.items() if k in names}}
