@@ -76,7 +76,8 @@ class Answer:
     Attributes:
         name: Name of the question, as in the study's key ``question``.
         question: The question, in words.
-        sentence: The answer; holds ``NOT_DECIDED`` for each part that is not decided.
+        sentence: The answer, a line a target; holds ``NOT_DECIDED`` for each part that is not
+            decided.
         findings: What it rests on; their intervals hold together with ``CONFIDENCE``.
         rows: The rows behind it, a frame; each of its intervals holds alone.
         caveats: What to know before quoting it.

@@ -74,7 +74,7 @@ def low_resource_mlm(run: Run) -> Answer:
     return Answer(
         "low-resource-mlm",
         QUESTION,
-        " ".join(sentences) or undecided("raw text", "no target was run"),
+        "\n".join(sentences) or undecided("raw text", "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
         tuple(caveats),

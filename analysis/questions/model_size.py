@@ -79,7 +79,7 @@ def model_size(run: Run) -> Answer:
     return Answer(
         "model-size",
         QUESTION,
-        " ".join(sentences) or undecided("model size", "no target was run"),
+        "\n".join(sentences) or undecided("model size", "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
         tuple(caveats),

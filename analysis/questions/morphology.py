@@ -88,7 +88,7 @@ def morphology(run: Run) -> Answer:
     return Answer(
         "morphology",
         QUESTION,
-        " ".join(sentences) or undecided("morphology", "no target was run"),
+        "\n".join(sentences) or undecided("morphology", "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
         _caveats(pure, dev, selected=selected),

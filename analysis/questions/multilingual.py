@@ -85,7 +85,7 @@ def multilingual_tydiqa(run: Run) -> Answer:
     return Answer(
         "multilingual-tydiqa",
         QUESTION,
-        " ".join(sentences) or undecided(TARGET, "no target was run"),
+        "\n".join(sentences) or undecided(TARGET, "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
         tuple(caveats),

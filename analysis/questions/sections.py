@@ -53,7 +53,7 @@ def sections_of(answer: Answer) -> list[Section]:
     parts = [
         Section(
             f"{TITLE}: {clean(answer.question)}",
-            (clean(answer.sentence), *(clean(caveat) for caveat in answer.caveats)),
+            tuple(clean(line) for line in (*answer.sentence.splitlines(), *answer.caveats)),
             table,
         )
     ]

@@ -95,7 +95,7 @@ def task_order(run: Run, similarities: pd.DataFrame | None = None) -> Answer:
     return Answer(
         "task-order",
         QUESTION,
-        " ".join([*sentences, sentence]),
+        "\n".join([*sentences, sentence]),
         (*findings, *more),
         tidy(rows, PRECEDENCE),
         (

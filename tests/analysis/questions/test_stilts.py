@@ -16,11 +16,14 @@ WORTH = {"squad1": 8.2, "mnli": 2.0, "mnli+squad1": 8.6, "mnli_text": 1.0, "xnli
 SEQUENCES = (*WORTH, "bible@sw>mnli", "squad1>mnli")
 
 
+LARGE = {"model": {"name": "FacebookAI/xlm-roberta-large"}}
+
+
 def study(tmp_path, factor=1.0, **how):
     def gain(sequence, target, language, model):
         return factor * WORTH.get(sequence, 0.0)
 
-    how = {"languages": LANGUAGES, "study": STUDY, "sd_language": 0.0} | how
+    how = {"languages": LANGUAGES, "study": STUDY | LARGE, "sd_language": 0.0} | how
     return answer_question(arms_run(tmp_path / "run", "stilts", SEQUENCES, gain, **how))
 
 
@@ -63,3 +66,14 @@ def test_published_figures():
     assert published_gain("squad1", "average") == 8.2
     assert published_gain("best per target", "panx") == -0.7
     assert published_gain("ccg", "xnli") is None
+
+
+def test_another_model_is_not_held_against_the_published_figures(tmp_path):
+    answer = study(tmp_path, study=STUDY)
+    assert "below the published" not in answer.sentence
+    assert "This run's model is large: only the layout compares." in answer.caveats
+
+
+def test_a_model_that_has_learned_nothing_is_told(tmp_path):
+    answer = study(tmp_path, factor=0.0, sd_noise=0.0, sd_seed=0.0)
+    assert "every score is 60.0: the model has learned nothing" in answer.sentence
