@@ -178,7 +178,8 @@ def first_model(trials: pd.DataFrame, study: Mapping[str, Any] | None = None) ->
         return trials
     there = dict.fromkeys(trials["model"])
     known = [label for label in (study or {}).get("models") or () if label in there]
-    return trials[trials["model"] == next(iter([*known, *there]))]
+    chosen: pd.DataFrame = trials[trials["model"] == next(iter([*known, *there]))]
+    return chosen
 
 
 def all_at_once(trials: pd.DataFrame) -> str | None:
