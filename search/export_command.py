@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.average import AVERAGE
 from analysis.comparisons import compare_best
-from analysis.observations import observations
+from analysis.observations import Source, observations
 from analysis.statistics import leaderboard
 from search.ledger import Ledger
 from search.rundir import RunDirectory
@@ -64,9 +64,14 @@ def choose_trial(run: Run, target: str | None, trial_id: int | None) -> Choice:
             the target has to be named.
     """
     target = _target_of(run, target, trial_id)
-    board = leaderboard(run, target, average=False)
+    source: Source = run
     if trial_id is not None:
-        sequence = str(run.trials.set_index("trial_id").loc[trial_id, "sequence"])
+        (row,) = run.trials[run.trials["trial_id"] == trial_id].to_dict("records")
+        # The leaderboard of a run is that of its first model.
+        source = run.trials[run.trials["model"] == row["model"]]
+    board = leaderboard(source, target, average=False)
+    if trial_id is not None:
+        sequence = str(row["sequence"])
         reason = f"Trial {trial_id} was asked for."
     else:
         by_average = run.study.get("objective") == AVERAGE
@@ -83,9 +88,9 @@ def choose_trial(run: Run, target: str | None, trial_id: int | None) -> Choice:
     gain = (found["gain"], found["gain_low"], found["gain_high"])
     if sequence == board["sequence"].iloc[0]:
         # It was picked by these scores: the interval has to allow for that.
-        compared = compare_best(run, target, against=["none"], average=False)
-        for row in compared.to_dict("records"):
-            gain = (row["difference"], row["difference_low"], row["difference_high"])
+        compared = compare_best(source, target, against=["none"], average=False)
+        for none in compared.to_dict("records"):
+            gain = (none["difference"], none["difference_low"], none["difference_high"])
     return Choice(trial_id, reason, found["score"], int(found["num_seeds"]), gain)
 
 

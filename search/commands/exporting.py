@@ -39,7 +39,7 @@ def export(
     from search import export_command  # noqa: PLC0415
     from search.model_card import card  # noqa: PLC0415
     from search.rundir import RunDirectory  # noqa: PLC0415
-    from trainables.preparation import check_model, prepare  # noqa: PLC0415
+    from trainables.preparation import prepare  # noqa: PLC0415
     from trainables.session_config import SessionConfig  # noqa: PLC0415
 
     directory = RunDirectory(run_dir)
@@ -48,7 +48,6 @@ def export(
     record = export_command.read_trial(directory, study, choice.trial_id)
     if data_root is None and resolved["data_root"]:
         data_root = Path(resolved["data_root"])
-    check_model(study.model)
     preparation = prepare(study, data_root, run_dir)
     proposal = record.proposal
     plan = preparation.planner.plan(
@@ -57,11 +56,13 @@ def export(
         proposal.target,
         seed=proposal.seed,
         hyperparameters=dict(proposal.hyperparameters),
+        model=proposal.model,
     )
     export_command.check_plan(plan, record)
+    model = preparation.models.get(proposal.model, next(iter(preparation.models.values())))
     config = SessionConfig(
-        study=study,
-        model_path=preparation.model_path,
+        study=model.study,
+        model_path=model.path,
         store_url=directory.store_url(study),
         data_root=str(data_root) if data_root else None,
         evaluation=preparation.evaluation,
@@ -96,7 +97,7 @@ def export(
             **{name: str(version) for name, version in resolved["versions"].items()},
         }
         text = card(
-            study,
+            model.study,
             record,
             choice,
             plan,

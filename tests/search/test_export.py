@@ -168,6 +168,19 @@ def test_the_best_is_the_leaderboards_and_of_its_fresh_seeds_the_highest(run):
     assert choose_trial(run, "spans", None).trial_id == 7
 
 
+def test_a_trial_of_another_model_is_compared_with_its_own(tmp_path):
+    rows = [
+        {**row, "model": model}
+        for model, values in (("small", (50, 52)), ("large", (70, 79)))
+        for sequence, value in zip(("", "a"), values, strict=True)
+        for row in trials("tags", sequence, [value, value + 1])
+    ]
+    run = load_run(write_run(tmp_path / "run", trials=rows))
+    assert rows[choose_trial(run, "tags", None).trial_id]["model"] == "small"
+    choice = choose_trial(run, None, 6)
+    assert (choice.mean, choice.gain[0]) == (79.5, 9)
+
+
 def test_of_an_average_the_sequence_is_the_best_on_average(tmp_path):
     rows = [
         row
