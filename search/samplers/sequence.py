@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 #: Part of a target's full budget that a suggestion is taken to cost: with three rungs and a
 #: reduction factor of 3 it is 1/9, 2/9 more for one in three and the rest for one in nine.
 TARGET_SHARE = 0.25
-#: With similarities, this part of the single stages comes first, the others as they are worth it.
-SIMILAR_FIRST = 0.5
 #: Steps of a target relative to a stage when nothing has been trained yet.
 TARGET_COST = 0.5
 #: Value is divided by cost to this power.
@@ -53,8 +51,8 @@ class SurrogateSampler(SequenceSampler):
     """Expected improvement per marginal cost.
 
     First come the empty sequence and every single stage: they tell most about all others, and
-    are what every result stands beside. Where similarities are given, the single stages that are
-    less similar to the targets are left to the surrogate.
+    are what every result stands beside. Where similarities are given, the third of the single
+    stages that is least similar to the targets is left to the surrogate.
 
     Args:
         study: The study.
@@ -69,13 +67,13 @@ class SurrogateSampler(SequenceSampler):
         self._first = [Sequence(), *self._singles()]
 
     def _singles(self) -> list[Sequence]:
-        """Return the single stages that come first."""
+        """Return the single stages that come first: two thirds where similarities tell which."""
         space, prior = self.study.space, self._prior
         tasks = list(space.tasks) if space.max_length else []
         if prior is not None:
             # A stage that suits one target well is worth a try, whatever the others say of it.
             tasks.sort(key=lambda task: -max(prior[task, target] for target in self.targets))
-            tasks = tasks[: math.ceil(SIMILAR_FIRST * len(tasks))]
+            tasks = tasks[: math.ceil(len(tasks) * 2 / 3)]
         return [Sequence.of(task) for task in tasks]
 
     @cached_property
