@@ -17,7 +17,7 @@ from spaces.errors import StoreError
 from trainables.lineage import is_spared, num_lost
 from trainables.membership import Membership
 from trainables.progress import drop_progress
-from trainables.storage.entries import EntryKey
+from trainables.storage.entries import EntryKey, Evicted
 from trainables.storage.needs import needs
 from trainables.store import StageStore
 
@@ -64,7 +64,6 @@ class StoreKeeper:
     def __enter__(self) -> StoreKeeper:
         """Begin: other runs see from now on that this one lives, and what it needs."""
         self._member.__enter__()
-        self._evicted = set(self._store.evicted())
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -77,6 +76,9 @@ class StoreKeeper:
     def serve(self, trials: Callable[[], list[Progress]]) -> None:
         """Set what returns the run's trials."""
         self._trials = trials
+        mine = {stage.fingerprint for trial in trials() for stage in trial.record.stages}
+        once_evicted = self._store.evicted_keys() & mine
+        self._evicted = {key for key in once_evicted if self._store.get("stages", key) is None}
 
     # What the coordinator asks.
 
@@ -98,6 +100,7 @@ class StoreKeeper:
             self._store, progress.plan, len(progress.record.stages) - progress.num_lost
         ):
             self._member.release(stage)
+            self._evicted.add(stage)
         return claim.state == "busy"
 
     def may_ask(self, stage: str) -> bool:
@@ -114,10 +117,7 @@ class StoreKeeper:
     def tidy(self) -> None:
         """Make room if it is time to, and tell what happened; can be called at every turn."""
         if self._max_bytes is not None:
-            gone = self._member.keep_within(self._max_bytes, self._needed)
-            for evicted in gone:
-                _log.info("evicted %s %s", evicted.kind, evicted.key)
-            self._evicted.update(evicted.key for evicted in gone if evicted.kind == "stages")
+            self._note(self._member.keep_within(self._max_bytes, self._needed))
         found = self._store.take_report().quarantined
         if found:
             self._ledger.set_aside(-1, [entry.to_json() for entry in found])
@@ -144,6 +144,12 @@ class StoreKeeper:
                 drop_progress(self._store, progress.plan, self._checkpoint_every)
                 self._swept.add(record.number)
 
+    def finish(self) -> None:
+        """Leave the store as a run should that has ended: it needs nothing any more."""
+        self.sweep()
+        if self._max_bytes is not None:
+            self._note(self._member.evict(self._max_bytes, self._needed()))
+
     def state(self) -> StoreState:
         """Return what the tables say of the store."""
         damaged = (e["key"] for e in self._ledger.all_set_aside() if e["kind"] == "stages")
@@ -157,6 +163,12 @@ class StoreKeeper:
             if not record.is_final and record.started_at is not None:
                 self._wanted |= needs(progress.plan, len(record.stages), len(record.rungs))
         return self._wanted
+
+    def _note(self, gone: list[Evicted]) -> None:
+        """Note what made room."""
+        for evicted in gone:
+            _log.info("evicted %s %s", evicted.kind, evicted.key)
+        self._evicted.update(evicted.key for evicted in gone if evicted.kind == "stages")
 
     def _tell_waits(self) -> None:
         """Tell whom this run waits for, once for each stage and owner."""

@@ -245,7 +245,8 @@ def _run(
                 writer.write()
                 stop_ray()
             if finished:
-                keeper.sweep()
+                keeper.finish()
+                writer.write()
                 directory.note_finished()
         states = [record.status for record in coordinator.records]
         return Outcome(

@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem
 from spaces.errors import InputError, StoreError
 from trainables.storage import payload
 from trainables.storage.entries import (
+    EVICTED,
     USED,
     DamagedError,
     Entry,
@@ -30,6 +31,7 @@ from trainables.storage.entries import (
     decode_tombstone,
     encode,
     folder_name,
+    key_of_tombstone,
     meta_name,
     new_data_name,
     tombstone_name,
@@ -217,6 +219,14 @@ class StageStore:
         stock = self._stocktaker.take()
         there = {candidate.entry.key for candidate in stock.entries if candidate.entry.kind == kind}
         return {e.key: e for e in stock.tombstones if e.kind == kind and e.key not in there}
+
+    def evicted_keys(self, kind: Kind = "stages") -> set[str]:
+        """Return the keys of entries that were ever evicted; some may be there again.
+
+        A listing of names: nothing is read.
+        """
+        names = (key_of_tombstone(name) for name in self.files.names(f"{EVICTED}/{kind}"))
+        return {key for key in names if key is not None}
 
     def tombstone(self, kind: Kind, key: str) -> Evicted | None:
         """Return what is known of an evicted entry; ``None`` if it was never evicted."""

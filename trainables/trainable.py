@@ -77,9 +77,8 @@ class SequenceTrainable(tune.Trainable):
         """Do the next unit of work."""
         try:
             return self._next_unit()
-        except StoreError as error:
-            return self._store_failed(error)
         except ray.exceptions.RayTaskError as error:
+            # First, for Ray's error is of its cause's type, too, and tells a traceback.
             cause = error.cause
             if isinstance(cause, StoreError):
                 return self._store_failed(cause)
@@ -87,6 +86,8 @@ class SequenceTrainable(tune.Trainable):
                 # Trying again would fail again, so Ray need not know.
                 return self._event("failed", {"error": f"{type(cause).__name__}: {cause}"})
             raise
+        except StoreError as error:
+            return self._store_failed(error)
 
     def _store_failed(self, error: StoreError) -> dict[str, Any]:
         """Say what the store has lost, which is made again, or that it needs a person."""

@@ -64,13 +64,14 @@ def test_two_launches_at_once_train_every_shared_stage_once(study: Path, tmp_pat
 def test_a_store_on_s3_that_is_kept_small_by_eviction(study: Path, tmp_path: Path, s3: str) -> None:
     url = f"{s3}/launch"
     run_dir = tmp_path / "run"
-    limit = 2e7
+    limit = 3e6  # four checkpoints of the mini model, less than half of them
     options = [f"storage.stages={url}", f"storage.max_size_gb={limit / 1e9}"]
     finish(launch(study, run_dir, *options))
     stages = load_run(run_dir).stages
     assert stages["evicted"].any()
     there = {entry.key for entry in StageStore(url).entries() if entry.kind == "stages"}
     assert set(stages.loc[~stages["evicted"], "fingerprint"]) == there
+    assert StageStore(url).size_bytes() <= limit
     assert not (run_dir / "stages").exists()
     assert set(load_run(run_dir).trials["state"]) <= {"complete", "pruned"}
 

@@ -57,6 +57,7 @@ def test_an_evicted_stage_leaves_its_metadata_and_can_be_made_again(store):
     assert store.tombstone("stages", A) == gone
     assert gone.metadata["sequence"] == "a"
     assert store.evicted() == {A: gone}
+    assert store.evicted_keys() == {A}
     assert [entry.key for entry in store.entries()] == [B]
     assert store.take_report().evicted == (gone,)
     fill(store, a=1)
