@@ -162,6 +162,11 @@ def test_times_of_reports_are_used_where_a_run_has_them(tmp_path):
     for report, wall_s in zip(reports, (3.0, 200.0), strict=True):
         report["wall_s"] = wall_s
     assert timeline(make(tmp_path / "run", (row, reports)))["wall_s"].tolist() == [3, 90]
+    failed = {"trial_id": 1, "state": "failed", "rung": -1, "wall_s": 4.0}
+    failed |= {"started_at": at(0), "finished_at": at(20)}
+    found = timeline(make(tmp_path / "failed", (row, reports), (failed, [])))
+    assert found.set_index("trial_id")["wall_s"].to_dict()[1] == 4
+    assert sorted(found["wall_s"]) == [3, 4, 90]
 
 
 def test_how_busy_the_slots_were(tmp_path):

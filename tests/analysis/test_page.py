@@ -19,7 +19,7 @@ from analysis.page import all_pictures, render_page, write_page
 from analysis.page_parts import study_of, trials_of
 from analysis.report import render_latex, write_report
 from analysis.statistics import leaderboard
-from analysis.verdicts import comparisons_table
+from analysis.verdicts import comparisons_table, lead_of
 from analysis.wording import number
 from search.cli import app
 from spaces.errors import InputError
@@ -152,6 +152,13 @@ def test_the_answer_comes_first_and_every_finding_is_there(run, page):
         if section.table:
             for row in section.table.rows:
                 assert all(" ".join(cell.split()) in text for cell in row)
+
+
+def test_the_lead_of_each_answer_stands_out(run, page):
+    leads = re.findall(r'<span class="lead">(.*?)</span>', page)
+    best = leaderboard(run)[lambda board: board["rank"] == 1].to_dict("records")
+    assert [html.unescape(lead) for lead in leads] == [lead_of(row) for row in best]
+    assert len(leads) == 2
 
 
 def test_the_numbers_of_the_page_are_those_of_the_frames(run):
