@@ -114,7 +114,8 @@ class RunDirectory:
             "python": platform.python_version(),
             "versions": _versions(),
         }
-        content = {**study.model_dump(mode="json", exclude_none=True), RESOLVED: resolved}
+        # With its nulls: `asha: null` and a mixture's `temperature: null` are not their defaults.
+        content = {**study.model_dump(mode="json"), RESOLVED: resolved}
         temporary = self.study_file.with_suffix(".tmp")
         temporary.write_text(
             yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
