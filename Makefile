@@ -4,6 +4,7 @@
 #   make test     run the tests            (PYTEST_ARGS="-m 'not slow'" for the quick ones)
 #   make soak     kill a search again and again, and check that nothing was lost
 #   make check    lint, format, types, docstrings and import contracts
+#   make bench-check   fail if training has become slower beside its peers
 #   make help     list every target
 #
 # Settings: PYTHON=python3.12 names the interpreter, VENV=path the environment, and
@@ -18,16 +19,18 @@ SOAK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 RUN_DIR := runs/demo
+BENCH_RATIOS := benchmarks/data/training_ratios.json
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test soak check lint format-check types contracts format lock clean distclean
+.PHONY: help setup demo test soak check bench-check lint format-check types contracts format lock clean distclean
 
 help:
 	@echo "make demo       search orders of intermediate tasks on the built-in suite"
 	@echo "make test       run the tests"
 	@echo "make soak       kill a search at random moments, 20 times in a row (SOAK_ARGS=\"--kills 5\")"
 	@echo "make check      lint, format, types, docstrings and import contracts"
+	@echo "make bench-check  train beside the peers; fail if a ratio is a fifth below the one on record"
 	@echo "make format     put the formatting right, and what the linter can mend"
 	@echo "make setup      only create $(VENV) with the locked packages"
 	@echo "make lock       renew requirements.lock from the ranges in pyproject.toml"
@@ -65,6 +68,14 @@ soak: $(STAMP)
 
 check: lint format-check types contracts
 	@echo "==> All checks passed"
+
+# Ratios of one run, not seconds, so that the machine matters little; two minutes on a quiet core.
+# Not part of the tests. What is meant to change is put on record by
+# the same command with --save in the place of --check.
+bench-check: $(STAMP)
+	@echo "==> Training beside its peers, against $(BENCH_RATIOS)"
+	@OMP_NUM_THREADS=1 "$(BIN)/python" benchmarks/training_throughput.py --size mini --steps 10 \
+	  --repeats 3 --peers "bare, longest" HF "HF + DeepSpeed" --evaluate --check $(BENCH_RATIOS)
 
 lint: $(STAMP)
 	@echo "==> Lint and docstrings (ruff check)"
