@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from spaces.errors import InputError
+from spaces.sequences import Sequence
+from spaces.study import Study
 from tests.trainables import tiny
 from trainables.preparation import free_gpus, prepare
+from trainables.session_config import SessionConfig
 
 
 def test_the_model_is_known_by_its_files(tiny_model, data_root, tmp_path):
@@ -85,3 +90,43 @@ def test_gpus_are_counted_without_torch(monkeypatch):
 def test_planning_never_loads_torch(module):
     code = f"import sys, trainables.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def of_models(models: dict[str, Any]) -> Study:
+    content = tiny.study("mini").model_dump(mode="json", exclude={"model"})
+    return Study.model_validate({**content, "models": models})
+
+
+def test_every_model_of_a_study_is_prepared(tiny_model, data_root, tmp_path):
+    models = {
+        "tiny": {"name": str(tiny_model)},
+        "again": {"name": str(tiny_model), "training": {"learning_rate": 0.5}},
+        "made": {"name": "scratch", "hidden_size": 32},
+    }
+    found = prepare(of_models(models), data_root, tmp_path)
+    assert list(found.models) == ["tiny", "again", "made"]
+    assert found.model_path == str(tiny_model)
+    assert found.models["made"].path == str(tmp_path / "models" / "made")
+    assert [model.is_missing for model in found.models.values()] == [False, False, True]
+    plans = {
+        label: found.planner.plan(0, Sequence.of("xnli"), "panx", seed=0, model=label)
+        for label in models
+    }
+    assert len({plan.base for plan in plans.values()}) == 2  # Two labels of one model share it...
+    assert len({plan.stages[0].fingerprint for plan in plans.values()}) == 3
+    assert plans["again"].target_settings.learning_rate == 0.5  # ... but not its settings.
+    assert found.planner.plan(0, Sequence.of("xnli"), "panx", seed=0).base == plans["tiny"].base
+
+    shared = {"store_url": "s", "data_root": None, "evaluation": found.evaluation}
+    config = SessionConfig.of_models(found.models, **shared)
+    config = SessionConfig.from_json(json.loads(json.dumps(config.to_json())))
+    assert config.of_model("tiny").model_path == config.model_path == str(tiny_model)
+    assert config.of_model("made").study.model.hidden_size == 32
+    assert config.of_model("again").study.training.learning_rate == 0.5
+
+
+def test_inputs_longer_than_one_of_the_models_are_refused(tiny_model, data_root, tmp_path):
+    short = tiny.make_model(tmp_path / "short", max_tokens=24)
+    models = {"tiny": {"name": str(tiny_model)}, "short": {"name": str(short)}}
+    with pytest.raises(InputError, match="positions for 24"):
+        prepare(of_models(models), data_root, tmp_path)
