@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from spaces.errors import InputError, UnknownNameError
-from spaces.model_axis import model_labels
+from spaces.model_axis import model_labels, study_of_model
 from spaces.sequences import TASK_SEPARATOR, Sequence, Stage
 from spaces.stage_names import check_name, resolve_stage
 from spaces.study_schema import Study
@@ -77,16 +77,16 @@ def _sequence(arm: str, stages: tuple[str, ...]) -> Sequence:
 
 
 def search_alone(study: Study) -> Study:
-    """Return a study without its arms: what a simulation of the search can run.
+    """Return a study without arms and further models: what a simulation of the search can run.
 
     Raises:
         InputError: Nothing is left.
     """
-    if not study.arms:
+    if not study.arms and not study.models:
         return study
     if study.search.num_trials == 0 and not study.search.baselines:
         raise InputError(
             f"study {study.name!r} has arms and no search, so there is nothing to simulate. Raise "
             "search.num_trials or set search.baselines."
         )
-    return study.model_copy(update={"arms": {}})
+    return study_of_model(study, model_labels(study)[0]).model_copy(update={"arms": {}})

@@ -155,3 +155,16 @@ def test_a_simulation_leaves_the_arms_out():
     assert search_alone(found).arms == {}
     with pytest.raises(InputError, match="nothing to simulate"):
         search_alone(study())
+
+
+def test_a_simulation_is_of_the_first_model():
+    models = {"a": {"name": "mini"}, "b": {"name": "scratch"}}
+    found = study(
+        {},
+        model=None,
+        models=models,
+        search={},
+        intermediate={"tasks": ["mnli"], "max_length": 1},
+    )
+    assert search_alone(found).models == {}
+    assert search_alone(found).model.name == "mini"
