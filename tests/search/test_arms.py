@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from typing import Any
 
 import optuna
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from search.coordinator import Coordinator
 from search.phases import planned
-from search.pricing import price
+from search.pricing import price, render_price
 from search.tables import rows
 from spaces.planner import Planner
 from tests.search.executor import Executor, make_coordinator, make_planner, make_study, outcome
@@ -141,3 +143,22 @@ def test_the_price_of_arms_beside_baselines_counts_what_they_share_once():
     assert found.steps is not None
     # mnli>qqp and qqp>mnli on two targets; mnli and qqp alone are baselines.
     assert found.steps.arms == 2 * 36 + 4 * 36
+
+
+def test_check_says_what_arms_come_to():
+    def shown(**content: Any) -> str:
+        study = make_study(arms=ARMS, arm_seeds=2, **content)
+        console = Console(width=200, file=io.StringIO())
+        console.print(render_price(study, price(study, make_planner(study))))
+        file = console.file
+        assert isinstance(file, io.StringIO)
+        return " ".join(file.getvalue().split())
+
+    alone = shown(search=ALONE)
+    assert "arms 3, with 4 sequences in all, on 2 seeds this study 16 trials and 864 steps" in alone
+    assert "ordered subsets" not in alone
+    beside = shown()
+    assert "ordered subsets of up to 2 of 3 tasks" in beside
+    # Under the second seed all 8; under the first, the 4 that are no baselines.
+    assert "of these 12 trials and" in beside
+    assert beside.endswith("steps for the arms")
