@@ -48,9 +48,12 @@ def test_a_stage_is_trained_by_one_run_and_found_by_the_other(members, clock):
         assert states([one.claim(KEY), one.claim(KEY), two.claim(KEY)]) == ["held", "held", "busy"]
         assert two.busy()[KEY].owner == store.me
         store.put("stages", KEY, TENSORS, {})
-        one.release(KEY)
+        assert one.release(KEY)
+        assert not one.release(KEY)
         assert two.claim(KEY).state == "busy"  # asked a moment ago
+        assert not two.may_ask(KEY)
         clock.now += RECHECK_S
+        assert two.may_ask(KEY)
         assert two.claim(KEY).state == "stored"
         assert two.busy() == {}
         other.drop("stages", KEY)
