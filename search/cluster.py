@@ -19,6 +19,21 @@ TRAINABLE_CPUS = 0.001
 PROBE_S = 3.0
 
 
+def check_address(address: str) -> None:
+    """Check the address of a running cluster, as far as that can be done without joining it.
+
+    Raises:
+        InputError: It is one of Ray's client, which does not serve a search's driver.
+    """
+    if address.startswith("ray://"):
+        host = address.removeprefix("ray://").partition(":")[0]
+        raise InputError(
+            f"--address {address}: Ray's client is not enough for the search's driver. Start it on "
+            f"a machine of the cluster with --address {host}:6379, or as a job: ray job submit "
+            f"--address http://{host}:8265 -- taskorder launch ... --address auto."
+        )
+
+
 def start_ray(address: str | None) -> None:
     """Start Ray on this machine, or join the cluster at ``address``."""
     # Tune's own start-up messages speak of settings that are ours to make, not the user's.

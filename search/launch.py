@@ -15,6 +15,7 @@ from rich.console import Console
 
 from search.checks import check_batch_sizes, check_resources
 from search.cluster import (
+    check_address,
     is_node_alive,
     lost_nodes,
     max_concurrent,
@@ -93,6 +94,8 @@ def _check_settings(study: Study, address: str | None) -> None:
             json_sections(own.deepspeed)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
+    else:
+        check_address(address)
     check_loggers(study.report.loggers)
 
 
