@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.comparisons import compare_best
 from analysis.frames import Run
 from analysis.languages import language_scores
-from analysis.observations import ALL_AT_ONCE
+from analysis.observations import ALL_AT_ONCE, first_model
 from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
 from analysis.verdicts import answer_of, comparisons_table, lead_of
@@ -55,6 +55,13 @@ def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
         paragraphs.append(
             f"The run is not finished: trials running or waiting: {unfinished}. "
             "What follows is the state so far."
+        )
+    models = dict.fromkeys(run.trials["model"])
+    if len(models) > 1:
+        shown = first_model(run.trials, run.study)["model"].iloc[0]
+        paragraphs.append(
+            f"The run has several models ({clean(', '.join(models))}). Scores and gains are those of "
+            f"{clean(shown)}; counts and cost are of all of them."
         )
     if board.empty:
         paragraphs.append("No trial has finished at the full budget yet, so there is no answer.")
