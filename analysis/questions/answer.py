@@ -122,6 +122,8 @@ def why_open(finding: Finding) -> str:
     """Say why a finding decides nothing."""
     if math.isnan(finding.estimate.low):
         return finding.reason or "no interval"
+    if finding.estimate.low == finding.estimate.high == 0:
+        return "all scores are the same, with and without: the model has learned nothing of it"
     # The target that begins it is named by the sentence already.
     what = finding.what.rpartition(": ")[2]
     return f"{what}: {finding}, which reaches 0"

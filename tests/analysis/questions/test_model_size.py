@@ -48,6 +48,22 @@ def test_no_change_is_not_decided(tmp_path):
     assert NOT_DECIDED in study(tmp_path, 0.0).sentence
 
 
+def test_a_model_that_has_learned_nothing_is_told(tmp_path):
+    alike = {"base": MODELS["base"], "large": MODELS["large"]}
+    nothing = arms_run(
+        tmp_path / "nothing",
+        "model-size",
+        ("mnli",),
+        lambda *_: 0.0,
+        languages=LANGUAGES,
+        models=alike,
+        sd_noise=0.0,
+        sd_seed=0.0,
+        sd_language=0.0,
+    )
+    assert "the model has learned nothing of it" in answer_question(nothing).sentence
+
+
 def test_one_model_one_seed_or_unknown_sizes_are_not_decided(tmp_path):
     one = study(tmp_path / "one", 5.0, models={"base": MODELS["base"]})
     assert "fewer than two models" in one.sentence
