@@ -122,7 +122,14 @@ class Session:
             engine = self._trainer.build(training)
             steps = plan.settings.steps
             timer = self._resume(engine, plan.fingerprint, steps)
-            engine = self._train(training, plan.fingerprint, timer, until=steps, report=progress)
+            try:
+                engine = self._train(
+                    training, plan.fingerprint, timer, until=steps, report=progress
+                )
+            except TrainingError:
+                # What goes on from there diverges again.
+                self._drop_checkpoints(plan.fingerprint, steps)
+                raise
             weights = engine.encoder_weights()
         self.close_engine()
         wall_s = timer.seconds()

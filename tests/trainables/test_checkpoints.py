@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from spaces.errors import TrainingError
 from spaces.sequences import Sequence
 from tests.trainables import tiny
 from trainables.engine import Engine
@@ -51,18 +52,18 @@ def make(tiny_model, data_root, tmp_path):
 def kill(monkeypatch):
     """Return a function that lets the process die before a step, and the steps trained so far."""
     trained = []
-    at = {"step": None}
+    at = {"step": None, "error": Killed}
     real = Engine.train_step
 
     def step(self, batches):
         if self.step_count == at["step"]:
             at["step"] = None
-            raise Killed
+            raise at["error"]
         trained.append(self.step_count)
         return real(self, batches)
 
     monkeypatch.setattr(Engine, "train_step", step)
-    return lambda number: at.update(step=number), trained
+    return lambda number, error=Killed: at.update(step=number, error=error), trained
 
 
 def weights(config, fingerprint):
@@ -174,3 +175,12 @@ def test_one_of_the_two_checkpoints_is_whole_whenever_the_writer_dies(make, kill
         False, True,
     ]  # fmt: skip
     assert latest_checkpoint(store, stage.fingerprint, STEPS).metadata["steps"] == 4
+
+
+def test_a_stage_that_diverges_leaves_nothing_to_go_on_from(make, kill):
+    plan, config = make("store")
+    die_at, _ = kill
+    die_at(5, TrainingError("the loss is NaN"))
+    with pytest.raises(TrainingError):
+        Session(config).train_stage(plan.stages[0], plan.base)
+    assert Session(config).store.entries() == []
