@@ -60,8 +60,8 @@ def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
     if len(models) > 1:
         shown = first_model(run.trials, run.study)["model"].iloc[0]
         paragraphs.append(
-            f"The run has several models ({clean(', '.join(models))}). Scores and gains are those of "
-            f"{clean(shown)}; counts and cost are of all of them."
+            f"The run has several models ({clean(', '.join(models))}). Scores and gains are those "
+            f"of {clean(shown)}; counts and cost are of all of them."
         )
     if board.empty:
         paragraphs.append("No trial has finished at the full budget yet, so there is no answer.")
