@@ -145,6 +145,9 @@ class _Uneven:
     def __init__(self, rank, death):
         self.rank, self.death = rank, death
 
+    def use(self, model):
+        pass
+
     def train_stage(self, plan, base):
         if self.rank == 0:
             if self.death:
@@ -163,8 +166,28 @@ def test_a_worker_that_fails_alone_leaves_nobody_waiting(bench, monkeypatch, dea
         with pytest.raises(ray.exceptions.RayActorError):
             made.trainable.step()
     else:
-        assert made.step()[0] == {"kind": "failed", "error": "TrainingError: alone"}
+        event, _ = made.step()
+        assert event == {"kind": "failed", "error": "TrainingError: alone", "set_aside": []}
     assert made.trainable._workers == []
+
+
+def test_a_stage_that_turns_out_damaged_is_set_aside_and_rebuilt_before_the_target(bench):
+    made = bench()
+    stage, _ = made.step()
+    entry = made.store.get("stages", stage["fingerprint"])
+    path = Path(made.store.files.where(entry.data_name))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    lost, _ = made.step()
+    assert lost["kind"] == "lost"
+    assert lost["error"].startswith("EntryLostError: ")
+    (told,) = lost["set_aside"]
+    assert (told["kind"], told["key"]) == ("stages", stage["fingerprint"])
+    rebuilt, _ = made.step()
+    assert (rebuilt["kind"], rebuilt["fingerprint"]) == ("rebuilt", stage["fingerprint"])
+    assert rebuilt["set_aside"] == []
+    assert made.step()[0]["kind"] == "rung"
 
 
 def test_placement_asks_for_gpus_only_if_told():
