@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import math
 import os
@@ -15,6 +16,8 @@ from spaces.study import Study
 
 #: What a trial's trainable takes beside its workers: Ray refuses nothing at all.
 TRAINABLE_CPUS = 0.001
+#: Packages that the workers import.
+SENT = ("spaces", "trainables")
 #: Seconds that a node has to answer.
 PROBE_S = 3.0
 
@@ -46,14 +49,11 @@ def start_ray(address: str | None) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     if address is not None:
         # The workers run this very code, whatever is installed on their nodes.
-        import spaces  # noqa: PLC0415
-        import trainables  # noqa: PLC0415
-
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"py_modules": [spaces, trainables]},
+            runtime_env={"py_modules": [_folder(package) for package in SENT]},
         )
         return
     with warnings.catch_warnings():
@@ -68,6 +68,14 @@ def start_ray(address: str | None) -> None:
             logging_level=logging.ERROR,
             object_store_memory=200 * 1024 * 1024,
         )
+
+
+def _folder(package: str) -> str:
+    """Return the folder of a package, without importing it."""
+    found = importlib.util.find_spec(package)
+    assert found is not None, f"{package} is one of ours"
+    assert found.submodule_search_locations, f"{package} is a folder"
+    return found.submodule_search_locations[0]
 
 
 def stop_ray() -> None:
