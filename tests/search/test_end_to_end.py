@@ -120,7 +120,7 @@ def facts(run_dir: Path) -> dict[str, pd.DataFrame]:
     return {
         "trials": trials,
         "scores": found.scores,
-        "rungs": found.rungs.drop(columns=["reported_at"]),
+        "rungs": found.rungs.drop(columns=["wall_s", "reported_at"]),
         "stages": found.stages.drop(columns=["wall_s"]),
     }
 

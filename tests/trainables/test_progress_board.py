@@ -79,6 +79,7 @@ def test_what_a_worker_trains_reaches_the_driver(tiny_model, data_root, tmp_path
         # Without a board nothing is sent, and nothing fails.
         ray.get(worker.train_stage.remote(asdict(plan.stages[0]), plan.base))
         board = ray.remote(num_cpus=0)(Recorder).options(name=NAME).remote()
+        ray.get(board.all.remote())  # Its name is known once it has answered.
         ray.get(worker.run_rung.remote(plan.to_json(), 0))
         told = ray.get(board.all.remote())
         assert [(p.what, p.steps) for p in told] == [("panx", 2)] * len(told)
