@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-
 import fsspec
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 
 from analysis import leaderboard, load_run, load_runs
 from analysis.page import render_page
@@ -17,22 +14,9 @@ from tests.analysis.synthetic import write_synthetic_run
 
 
 @pytest.fixture(scope="module")
-def bucket():
-    """URL of a bucket on a server that ends with the tests."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        files = fsspec.filesystem("s3", skip_instance_cache=True)
-        files.mkdir("runs")
-        yield "s3://runs"
-        fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
+def bucket(s3):
+    """URL of a folder of runs."""
+    return f"{s3}/runs"
 
 
 @pytest.fixture(scope="module")
@@ -80,5 +64,5 @@ def test_what_is_damaged_in_a_bucket_is_told_and_the_rest_loads(bucket, url):
 
 
 def test_no_run_in_a_bucket_is_named(bucket):
-    with pytest.raises(RunDirectoryError, match="s3://runs/nothing"):
+    with pytest.raises(RunDirectoryError, match=f"{bucket}/nothing"):
         load_run(f"{bucket}/nothing")
