@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
 CLUSTER = "needs a cluster"
+DATA_ROOT = "TASKORDER_DATA_ROOT"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def steps(page: str) -> list[Step]:
 
 
 def run(step: Step, folder: Path, **variables: str) -> str:
-    """Run a step in a folder; return what it printed.
+    """Run a step in a folder, with no data root but one it names; return what it printed.
 
     Raises:
         AssertionError: It failed.
@@ -67,6 +69,9 @@ def run(step: Step, folder: Path, **variables: str) -> str:
         program, *words = shlex.split(text)
         assert program == "taskorder", step.text
         arguments = [sys.executable, "-c", "from search.cli import main; main()", *words]
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != DATA_ROOT}
+    done = subprocess.run(
+        arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{step.text}\n{done.stdout}\n{done.stderr}"
     return done.stdout
