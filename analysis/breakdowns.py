@@ -127,12 +127,8 @@ def _by_group(
         rows.append(
             {
                 "group": group,
-                "gain": gain.mean,
-                "gain_low": gain.low,
-                "gain_high": gain.high,
-                "rest": rest.mean,
-                "rest_low": rest.low,
-                "rest_high": rest.high,
+                **gain.as_columns("gain"),
+                **rest.as_columns("rest"),
                 "num_languages": int(inside.sum()),
                 "num_seeds": values.shape[1],
             }

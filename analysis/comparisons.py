@@ -204,9 +204,7 @@ def _compare(
             {
                 "sequence": first,
                 "reference": second,
-                "difference": found.mean,
-                "difference_low": found.low,
-                "difference_high": found.high,
+                **found.as_columns("difference"),
                 "p": found.p,
                 "p_adjusted": adjusted,
                 "num_pairs": found.num,

@@ -133,9 +133,7 @@ def rung_agreement(source: Run | Runs, *, confidence: float = 0.95) -> pd.DataFr
                     "target": target,
                     "rung": rung,
                     "budget_steps": part["budget_steps"].max(),
-                    "spearman": found.mean,
-                    "spearman_low": found.low,
-                    "spearman_high": found.high,
+                    **found.as_columns("spearman"),
                     "num_trials": found.num,
                 }
             )

@@ -130,9 +130,7 @@ def _importance(
     rows = [
         {
             "task": task,
-            "importance": found[task].mean,
-            "importance_low": found[task].low,
-            "importance_high": found[task].high,
+            **found[task].as_columns("importance"),
             "p": found[task].p,
             "p_holm": p_holm,
             "method": chosen,

@@ -125,9 +125,7 @@ def incumbent_band(source: Runs, *, num_points: int = 50, confidence: float = 0.
                 {
                     "target": target,
                     "steps": steps,
-                    "score": mean.mean,
-                    "score_low": mean.low,
-                    "score_high": mean.high,
+                    **mean.as_columns("score"),
                     "num_runs": len(found),
                 }
             )

@@ -64,6 +64,14 @@ class Estimate:
     num: int = 0
     p: float = _NAN
 
+    def as_columns(self, name: str) -> dict[str, float]:
+        """Return the mean as a column of a frame, with those of its interval's ends.
+
+        >>> Estimate(1.0, 0.5, 1.5).as_columns("gain")
+        {'gain': 1.0, 'gain_low': 0.5, 'gain_high': 1.5}
+        """
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
+
 
 def pool_noise(scores: pd.DataFrame) -> PooledNoise:
     """Estimate the noise of one target from all its repeated sequences.

@@ -220,9 +220,7 @@ def _cells(
 
 def _effect(estimate: Estimate, num_contexts: int, num_seeds: int) -> dict[str, Any]:
     return {
-        "effect": estimate.mean,
-        "effect_low": estimate.low,
-        "effect_high": estimate.high,
+        **estimate.as_columns("effect"),
         "p": estimate.p,
         "num_contexts": num_contexts,
         "num_seeds": num_seeds,

@@ -100,9 +100,9 @@ def _compare(
             {
                 "sequence": name,
                 "gain_selected": picked.mean() if len(picked) else math.nan,
-                **_columns("gain_fresh", found),
-                **_columns("optimism", _optimism(picked, fresh, noise, confidence)),
-                **_columns("gain_held_out", estimate_mean(outside, confidence, other_noise)),
+                **found.as_columns("gain_fresh"),
+                **_optimism(picked, fresh, noise, confidence).as_columns("optimism"),
+                **estimate_mean(outside, confidence, other_noise).as_columns("gain_held_out"),
                 "num_selected": len(picked),
                 "num_fresh": len(fresh),
             }
@@ -124,7 +124,3 @@ def _optimism(picked: Any, fresh: Any, noise: Noise, confidence: float) -> Estim
         return Estimate()
     error = noise.sd * math.sqrt(1 / len(picked) + 1 / len(fresh))
     return student(picked.mean() - fresh.mean(), error, noise.degrees, confidence)
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}

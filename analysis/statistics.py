@@ -145,7 +145,7 @@ def _rank(scores: pd.DataFrame, confidence: float, pooled: bool) -> list[dict[st
             "baseline": baseline[name],
             "num_seeds": own.num,
             "confirmed": own.num >= 2,
-            **_columns("score", own),
+            **own.as_columns("score"),
         }
         for prefix, kind in (("gain", NO_INTERMEDIATE), ("gain_over_all", ALL_AT_ONCE)):
             reference = references[kind]
@@ -154,14 +154,10 @@ def _rank(scores: pd.DataFrame, confidence: float, pooled: bool) -> list[dict[st
             gain = estimate_mean(paired, confidence, noise.difference if pooled else None)
             if name == reference:
                 gain = Estimate(mean=0.0, num=gain.num)
-            row |= {**_columns(prefix, gain), f"{prefix}_pairs": gain.num}
+            row |= {**gain.as_columns(prefix), f"{prefix}_pairs": gain.num}
         rows.append(row)
     rows.sort(key=lambda row: (confirming and not row["confirmed"], -row["score"], row["sequence"]))
     return [{**row, "rank": rank} for rank, row in enumerate(rows, start=1)]
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def _cost(trials: pd.DataFrame) -> dict[str, Any]:

@@ -119,9 +119,7 @@ def _gains(scores: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
                     "task": task,
                     "score": both[task].mean(),
                     "score_none": both[none[0]].mean(),
-                    "gain": found.mean,
-                    "gain_low": found.low,
-                    "gain_high": found.high,
+                    **found.as_columns("gain"),
                     "p": found.p,
                     "num_pairs": found.num,
                 }

@@ -352,16 +352,7 @@ class Coordinator:
         return [self._adopt(self._ledger.add(proposal)) for proposal in proposals]
 
     def _adopt(self, record: TrialRecord) -> Progress:
-        proposal = record.proposal
-        plan = self._planner.plan(
-            record.number,
-            proposal.sequence,
-            proposal.target,
-            seed=proposal.seed,
-            hyperparameters=dict(proposal.hyperparameters),
-            model=proposal.model,
-        )
-        return self._roster.add(Progress(record, plan))
+        return self._roster.add(Progress(record, record.plan(self._planner)))
 
     # From the ledger alone.
 

@@ -1,91 +1,44 @@
-"""The composition root: puts study, coordinator, Ray and training together and runs them.
+"""Checking, launching and resuming a study.
 
-The only module of ``search`` that knows ``trainables``.
+With ``search.driver``, the composition root, where the search meets ``trainables``.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from search.checks import check_batch_sizes, check_resources
-from search.cluster import (
-    check_address,
-    is_node_alive,
-    lost_nodes,
-    max_concurrent,
-    node_labels,
-    start_ray,
-    stop_ray,
-)
-from search.coordinator import Coordinator
-from search.edits import check_edits
-from search.failures import FailureBudget
+from search.cluster import check_address
+from search.driver import Driver, Outcome, tokenise
 from search.gpu_cost import describe_cost
-from search.keeper import StoreKeeper
-from search.ledger import Ledger
-from search.loggers import check_loggers, make_loggers
+from search.loggers import check_loggers
 from search.pricing import Price, price
+from search.run_setup import RunSetup
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
-from search.tables import TableWriter
-from search.tokenising_view import show_tokenising
-from search.view import LiveView
-from spaces.errors import DataError, ResourcesError, StoreError, TaskorderError
+from spaces.errors import DataError, ResourcesError
 from spaces.model_axis import model_labels, study_of_model
 from spaces.study import Study
 from trainables.deepspeed_config import json_sections
 from trainables.memory_plan import describe_training, model_shape, visible_gpus
 from trainables.preparation import (
-    Preparation,
-    PreparedModel,
     check_data,
     check_model,
     free_gpus,
     prepare,
     training_planner,
 )
-from trainables.preparing import make_missing_models, prepare_elsewhere
-from trainables.session_config import SessionConfig
-from trainables.store import StageStore
-
-#: Seconds between two looks at whether another run has finished a stage, while nothing runs.
-WAIT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a launch or resume ended.
-
-    Attributes:
-        finished: Whether nothing is left to do; otherwise it was interrupted.
-        num_failed: Trials that failed.
-        num_complete: Trials that reached the full budget.
-    """
-
-    finished: bool
-    num_failed: int
-    num_complete: int
-
-
-def check(study: Study, data_root: Path | None, address: str | None = None) -> None:
-    """Check what can be known before Ray starts.
-
-    Raises:
-        InputError: Missing data, an unknown sampler, resources that no trial could get, a model
-            folder that does not exist, a DeepSpeed JSON that sets what the study decides.
-    """
-    _check_settings(study, address)
-    check_data(study, data_root)
 
 
 def _check_settings(study: Study, address: str | None) -> None:
-    """Check all that is known without the data."""
+    """Check all that is known before Ray starts and without the data.
+
+    Raises:
+        InputError: An unknown sampler, resources that no trial could get, a model folder that does
+            not exist, a DeepSpeed JSON that sets what the study decides.
+    """
     make_sampler(study)
     for own in (study_of_model(study, label) for label in model_labels(study)):
         check_model(own.model)
@@ -111,7 +64,7 @@ def appraise(
         The price, what would keep the study from being launched here, and what its training takes.
 
     Raises:
-        InputError: As ``check``, resources and, without a data root, missing data apart.
+        InputError: What is wrong wherever the study is run; a missing data root is no such thing.
     """
     notes = []
     try:
@@ -151,18 +104,20 @@ def launch(
         console: Where progress goes.
 
     Raises:
-        InputError: As ``check``, or the run directory is taken; then nothing is written.
+        InputError: Settings, data or models are wrong, or the run directory is taken; then nothing
+            is written.
     """
     directory = RunDirectory(run_dir)
-    if directory.study_file.exists():
-        directory.create(study, data_root)  # refuses, by name
-    check(study, data_root, address)
+    directory.check_free()
+    _check_settings(study, address)
     preparation = prepare(study, data_root, run_dir)
     # Before anything is written: what is wrong with a record is told as wrong input.
     made = [model for model in preparation.models.values() if not model.is_missing]
-    _tokenise(made, preparation, data_root, console)
+    tokenise(made, preparation, data_root, console)
     resolved = directory.create(study, data_root)
-    return _run(study, resolved, directory, preparation, address=address, console=console)
+    setup = RunSetup(study, resolved, directory, preparation)
+    with Driver(setup, address, console) as driver:
+        return driver.run(is_tokenised=True)
 
 
 def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
@@ -173,217 +128,8 @@ def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
     """
     directory = RunDirectory(run_dir)
     study, resolved = directory.read()
+    _check_settings(study, address)
     data_root = Path(resolved["data_root"]) if resolved["data_root"] else None
-    check(study, data_root, address)
-    preparation = prepare(study, data_root, run_dir)
-    return _run(
-        study, resolved, directory, preparation, address=address, console=console, is_resumed=True
-    )
-
-
-def _run(
-    study: Study,
-    resolved: dict[str, Any],
-    directory: RunDirectory,
-    preparation: Preparation,
-    *,
-    address: str | None,
-    console: Console,
-    is_resumed: bool = False,
-) -> Outcome:
-    from trainables.progress_board import BoardReader  # noqa: PLC0415  (Ray)
-
-    with directory.driven():
-        ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
-        launched = ledger.launched().model_dump(mode="json")
-        check_edits(launched, study.model_dump(mode="json"), str(directory.study_file))
-        start_ray(address)
-        store = StageStore(
-            directory.store_url(study),
-            run=resolved["run_id"],
-            labels=node_labels(),
-            ask=lambda owner: is_node_alive(owner.labels),
-        )
-        with StoreKeeper(
-            store,
-            study.storage.max_size_gb,
-            ledger,
-            console,
-            study.storage.checkpoint_every_steps,
-        ) as keeper:
-            coordinator = Coordinator(
-                study,
-                preparation.planner,
-                ledger,
-                max_concurrent=max_concurrent(study, address),
-                run_id=resolved["run_id"],
-                shared=keeper,
-            )
-            keeper.serve(lambda: [coordinator.progress(r.number) for r in coordinator.records])
-            writer = TableWriter(directory.tables, lambda: coordinator.records, keeper.state)
-            try:
-                if not coordinator.is_finished:
-                    directory.note_unfinished()
-                    folder = Path(resolved["data_root"]) if resolved["data_root"] else None
-                    made = make_missing_models(preparation.models, folder, console.print)
-                    found = list(preparation.models.values())
-                    _tokenise(found if is_resumed else made, preparation, folder, console)
-                    # Plain lines tell of trials that have ended alone.
-                    notices = BoardReader() if console.is_terminal else BoardReader.off()
-                    with LiveView(study, lambda: coordinator.records, console, notices) as view:
-
-                        def refresh() -> None:
-                            view.refresh()
-                            keeper.tidy()
-                            if writer.is_due:
-                                keeper.tell_set_aside()
-                                writer.write()
-                                keeper.sweep()
-
-                        _search(study, resolved, directory, preparation, coordinator, refresh)
-            finally:
-                finished = coordinator.num_running == 0 and coordinator.is_finished
-                coordinator.suspend()
-                keeper.tell_set_aside()
-                writer.write()
-                stop_ray()
-            if finished:
-                keeper.finish()
-                writer.write()
-                directory.note_finished()
-        states = [record.status for record in coordinator.records]
-        return Outcome(
-            finished=finished,
-            num_failed=states.count("failed"),
-            num_complete=states.count("complete"),
-        )
-
-
-def _search(
-    study: Study,
-    resolved: dict[str, Any],
-    directory: RunDirectory,
-    preparation: Preparation,
-    coordinator: Coordinator,
-    refresh: Callable[[], None],
-) -> None:
-    """Run Ray Tune, again if it has run out of trials while others wait for another run's stages.
-
-    Ray Tune asks for its first trial without ever looking up, so that is waited for here.
-    """
-    while not coordinator.is_finished:
-        while (chosen := coordinator.select()) is None and coordinator.waits_for_others:
-            refresh()
-            time.sleep(WAIT_S)
-        if chosen is None:
-            return
-        if _tune(study, resolved, directory, preparation, coordinator, refresh):
-            return
-
-
-def _tokenise(
-    models: Iterable[PreparedModel],
-    preparation: Preparation,
-    data_root: Path | None,
-    console: Console,
-) -> None:
-    """Tokenise what the study trains on, so that a bad record is found before time is spent."""
-    sizes = {name: data.num_examples for name, data in preparation.planner.data.items()}
-    for model in models:
-        cache_dir = _cache_dir(model.study)
-        events = prepare_elsewhere(model.study, model.path, data_root, cache_dir, sizes)
-        show_tokenising(events, console)
-
-
-def _cache_dir(study: Study) -> Path | None:
-    return Path(study.storage.cache).expanduser().resolve() if study.storage.cache else None
-
-
-def _tune(
-    study: Study,
-    resolved: dict[str, Any],
-    directory: RunDirectory,
-    preparation: Preparation,
-    coordinator: Coordinator,
-    refresh: Callable[[], None],
-) -> bool:
-    """Run Ray Tune until the coordinator has nothing to do, or the user interrupts.
-
-    Args:
-        study: The study.
-        resolved: What its run directory notes with it.
-        directory: The run directory.
-        preparation: What the run needs.
-        coordinator: The coordinator.
-        refresh: Called after each round of Ray's event loop.
-
-    Returns:
-        Whether it was interrupted.
-
-    Raises:
-        StoreError: The store is full or out of reach.
-    """
-    from ray import tune  # noqa: PLC0415
-
-    from search.ray_adapters import (  # noqa: PLC0415
-        CoordinatorScheduler,
-        CoordinatorSearcher,
-        Watcher,
-    )
-    from trainables.trainable import SequenceTrainable, placement  # noqa: PLC0415
-
-    session = SessionConfig.of_models(
-        preparation.models,
-        store_url=directory.store_url(study),
-        data_root=resolved["data_root"],
-        evaluation=preparation.evaluation,
-        run_id=resolved["run_id"],
-        cache_dir=str(cache_dir) if (cache_dir := _cache_dir(study)) else None,
-        predictions_dir=str((directory.path / "predictions").resolve())
-        if study.training.save_predictions
-        else None,
-    )
-    resources = study.resources.model_dump()
-    failures = FailureBudget(study.search.max_failures, lost_nodes)
-    searcher = CoordinatorSearcher(coordinator)
-    scheduler = CoordinatorScheduler(coordinator, failures)
-
-    def watch() -> None:
-        if scheduler.halted:
-            raise StoreError(scheduler.halted)
-        failures.look()
-        refresh()
-
-    trainable = tune.with_resources(
-        tune.with_parameters(SequenceTrainable, session=session.to_json(), resources=resources),
-        placement(resources),
-    )
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=scheduler,
-            num_samples=-1,
-            reuse_actors=True,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=tune.RunConfig(
-            name=time.strftime("%Y%m%d-%H%M%S"),
-            storage_path=str(directory.ray.resolve()),
-            verbose=0,
-            callbacks=[Watcher(watch), *make_loggers(study.report.loggers, study.name)],
-            failure_config=tune.FailureConfig(max_failures=-1),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
-        ),
-    )
-    try:
-        tuner.fit()
-    except tune.TuneError as error:
-        raise TaskorderError(f"Ray Tune stopped: {error}") from error
-    return not searcher.has_finished
-
-
-def _trial_name(trial: Any) -> str:
-    plan = trial.config["plan"]
-    return f"trial-{plan['trial_id']:05}-{plan['target']}"
+    setup = RunSetup(study, resolved, directory, prepare(study, data_root, run_dir))
+    with Driver(setup, address, console) as driver:
+        return driver.run(is_tokenised=False)

@@ -86,11 +86,8 @@ class RunDirectory:
         """Return the URL of the stage store."""
         return study.storage.stages or str((self.path / "stages").resolve())
 
-    def create(self, study: Study, data_root: Path | None) -> dict[str, Any]:
-        """Make the folder and write the resolved study.
-
-        Returns:
-            What ``study.yaml`` notes under ``resolved``.
+    def check_free(self) -> None:
+        """Check that a run can be made here.
 
         Raises:
             RunDirectoryError: It holds a run already, or something else.
@@ -104,6 +101,17 @@ class RunDirectory:
             raise RunDirectoryError(
                 f"{self.path} exists and is not a run directory. Give a new or empty --run-dir."
             )
+
+    def create(self, study: Study, data_root: Path | None) -> dict[str, Any]:
+        """Make the folder and write the resolved study.
+
+        Returns:
+            What ``study.yaml`` notes under ``resolved``.
+
+        Raises:
+            RunDirectoryError: As ``check_free``.
+        """
+        self.check_free()
         self.path.mkdir(parents=True, exist_ok=True)
         resolved = {
             "format": FORMAT_VERSION,

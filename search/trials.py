@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from spaces.plan import TrialPlan
+from spaces.planner import Planner
 from spaces.reports import StageReport
 from spaces.sequences import Sequence
 
@@ -151,6 +153,18 @@ class TrialRecord:
     error: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    def plan(self, planner: Planner) -> TrialPlan:
+        """Return its proposal resolved to a plan."""
+        proposal = self.proposal
+        return planner.plan(
+            self.number,
+            proposal.sequence,
+            proposal.target,
+            seed=proposal.seed,
+            hyperparameters=dict(proposal.hyperparameters),
+            model=proposal.model,
+        )
 
     @property
     def is_final(self) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -168,6 +169,11 @@ class StorageSection(Section):
     cache: str | None = None
     max_size_gb: float | None = Field(default=None, gt=0)
     checkpoint_every_steps: int | None = Field(default=1000, ge=1)
+
+    @property
+    def cache_dir(self) -> Path | None:
+        """Folder of the tokenised training sets, absolute; ``None`` for the user's cache folder."""
+        return Path(self.cache).expanduser().resolve() if self.cache else None
 
 
 #: Research questions that a report can answer; ``analysis.questions`` does.

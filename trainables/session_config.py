@@ -44,12 +44,15 @@ class SessionConfig:
 
         Args:
             models: The models by label.
-            shared: The fields that are the same for all of them.
+            shared: The fields that are the same for all of them and not in the study.
         """
-        first, *others = (
-            (label, cls(study=model.study, model_path=model.path, **shared))
-            for label, model in models.items()
-        )
+
+        def of(model: PreparedModel) -> SessionConfig:
+            cache = model.study.storage.cache_dir
+            cache_dir = str(cache) if cache else None
+            return cls(model.study, model.path, cache_dir=cache_dir, **shared)
+
+        first, *others = ((label, of(model)) for label, model in models.items())
         return replace(first[1], others=dict(others))
 
     def of_model(self, label: str) -> SessionConfig:

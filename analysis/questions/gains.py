@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import Run
-from analysis.intervals import Estimate, estimate_crossed, pool_noise, student
+from analysis.intervals import Estimate, estimate_crossed, estimate_mean, pool_noise, student
 from analysis.observations import language_observations
 
 #: A sequence and what it is compared with.
@@ -136,6 +136,31 @@ def language_gains(
         tuple(sorted(set(dev))),
         bool((mine["selected_on"] & searched).any()),
     )
+
+
+def gain_rows(
+    gains: LanguageGains, name: str, held_name: str, held: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the gains of one pair as rows of a frame, one a language.
+
+    Args:
+        gains: Those of a single pair of sequences.
+        name: Column of the gain.
+        held_name: Column that says whether a language is one of ``held``.
+        held: Languages that the sequence was trained in.
+    """
+    return [
+        {
+            "sequence": sequence,
+            "reference": reference,
+            "language": code,
+            held_name: code in held,
+            **estimate_mean(gains.values.loc[code], 0.95).as_columns(name),
+            "num_seeds": gains.num_seeds,
+        }
+        for sequence, reference in gains.pairs
+        for code in gains.languages
+    ]
 
 
 def mean_gain(scores: pd.DataFrame, pairs: Sequence[Pair], confidence: float) -> Estimate:

@@ -6,11 +6,9 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.intervals import estimate_mean
 from analysis.observations import stages_of
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
-from analysis.questions.gains import LanguageGains, Pair, language_gains
-from analysis.questions.morphology import columns
+from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
 from analysis.questions.roles import Role, Roles, models_of, of_model
 from spaces.tables import Column
 
@@ -61,7 +59,9 @@ def low_resource_mlm(run: Run) -> Answer:
         sentences.append(_sentence(target, found, gains, has_pairs=bool(primary)))
         dev |= set(gains.on_dev)
         for pair in pairs:
-            rows += _rows(run, target, pair, roles)
+            alone = language_gains(run, target, [pair])
+            found_rows = gain_rows(alone, "gain", "in_text", _text_languages(roles, pair[0]))
+            rows += [{"target": target, **row} for row in found_rows]
     held = {code for pair in pairs for code in _text_languages(roles, pair[0])}
     caveats = [
         "Languages and seeds are samples; English is left out.",
@@ -111,20 +111,3 @@ def _sentence(target: str, found: Finding, gains: LanguageGains, *, has_pairs: b
     if found.is_below:
         return f"{target}: no, raw text first costs: {found}, {where}."
     return undecided(target, why_open(found))
-
-
-def _rows(run: Run, target: str, pair: Pair, roles: Roles) -> list[dict[str, Any]]:
-    gains = language_gains(run, target, [pair])
-    held = _text_languages(roles, pair[0])
-    return [
-        {
-            "target": target,
-            "sequence": pair[0],
-            "reference": pair[1],
-            "language": code,
-            "in_text": code in held,
-            **columns("gain", estimate_mean(gains.values.loc[code], 0.95)),
-            "num_seeds": gains.num_seeds,
-        }
-        for code in gains.languages
-    ]

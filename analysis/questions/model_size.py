@@ -15,7 +15,6 @@ from analysis.intervals import Estimate, estimate_crossed, student
 from analysis.observations import observations
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import pair_table
-from analysis.questions.morphology import columns
 from analysis.questions.roles import models_of, of_model
 from spaces.tables import Column
 
@@ -182,7 +181,7 @@ def _rows(
                 "model": label,
                 "num_parameters": sizes[label],
                 "score_none": none["score"].mean(),
-                **columns("gain", estimate_crossed(table.to_numpy(dtype=float), 0.95)),
+                **estimate_crossed(table.to_numpy(dtype=float), 0.95).as_columns("gain"),
                 "num_sequences": len(table),
                 "num_seeds": table.shape[1],
             }

@@ -6,7 +6,6 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.intervals import Estimate
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import LanguageGains, estimate_difference, language_gains
 from analysis.questions.roles import Roles, arms_of, models_of, of_model
@@ -143,16 +142,11 @@ def _row(run: Run, target: str, members: list[str]) -> dict[str, Any]:
         ("gain_control", control.estimate(0.95)),
         ("difference", estimate_difference(own.values, control.values, 0.95)),
     ):
-        row |= columns(name, found)
+        row |= found.as_columns(name)
     return row | {
         "languages": " ".join(own.languages),
         "languages_control": " ".join(control.languages),
     }
-
-
-def columns(name: str, found: Estimate) -> dict[str, float]:
-    """Return an estimate as a column with those of its interval's ends."""
-    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 def _group(gains: LanguageGains, group: str) -> LanguageGains:

@@ -6,11 +6,9 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.intervals import estimate_mean
 from analysis.observations import stages_of
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
-from analysis.questions.gains import LanguageGains, Pair, language_gains
-from analysis.questions.morphology import columns
+from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
 from analysis.questions.roles import ENGLISH, Roles, models_of, of_model
 from spaces.tables import Column
 
@@ -72,7 +70,9 @@ def multilingual_tydiqa(run: Run) -> Answer:
         sentences.append(_sentence(target, main, rest, has_pairs=bool(pairs)))
         dev |= set(gains.on_dev)
         for pair in gains.pairs:
-            rows += _rows(run, target, pair, roles, metric)
+            own = language_gains(run, target, [pair], metric=metric)
+            found_rows = gain_rows(own, "difference", "trained_in", _languages(roles, pair[0]))
+            rows += [{"target": target, **row} for row in found_rows]
     name = "exact match" if metric else "the task's own metric"
     caveats = [
         f"Scores are {name}. Languages and seeds are samples; English is left out.",
@@ -132,20 +132,3 @@ def _sentence(target: str, main: Finding, rest: Finding, *, has_pairs: bool) -> 
     if rest.is_below:
         return f"{said} But i{where} it is worse: {rest}."
     return f"{said} {undecided('I' + where, why_open(rest))}"
-
-
-def _rows(run: Run, target: str, pair: Pair, roles: Roles, metric: str) -> list[dict[str, Any]]:
-    gains = language_gains(run, target, [pair], metric=metric)
-    held = _languages(roles, pair[0])
-    return [
-        {
-            "target": target,
-            "sequence": pair[0],
-            "reference": pair[1],
-            "language": code,
-            "trained_in": code in held,
-            **columns("difference", estimate_mean(gains.values.loc[code], 0.95)),
-            "num_seeds": gains.num_seeds,
-        }
-        for code in gains.languages
-    ]

@@ -15,7 +15,6 @@ from analysis.intervals import Estimate, estimate_mean, pool_noise
 from analysis.observations import NO_INTERMEDIATE, observations
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.model_size import model_section
-from analysis.questions.morphology import columns
 from analysis.questions.published import BEST, MULTI_TASK, PHANG, published_gain
 from analysis.questions.roles import Roles, models_of, of_model
 from analysis.wording import number, spell
@@ -171,7 +170,7 @@ def _rows(target: str, part: pd.DataFrame, roles: Roles) -> list[dict[str, Any]]
                 "sequence": sequence,
                 "score": both[sequence].mean(),
                 "score_none": both[""].mean(),
-                **columns("gain", found),
+                **found.as_columns("gain"),
                 "published": _published(target, kind, sequence),
                 "num_pairs": found.num,
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,39 +39,23 @@ def export(
     from analysis.frames import load_run  # noqa: PLC0415
     from search import export_command  # noqa: PLC0415
     from search.model_card import card  # noqa: PLC0415
+    from search.run_setup import RunSetup  # noqa: PLC0415
     from search.rundir import RunDirectory  # noqa: PLC0415
     from trainables.preparation import prepare  # noqa: PLC0415
-    from trainables.session_config import SessionConfig  # noqa: PLC0415
 
     directory = RunDirectory(run_dir)
     study, resolved = directory.read()
     choice = export_command.choose_trial(load_run(run_dir), target, trial)
     record = export_command.read_trial(directory, study, choice.trial_id)
-    if data_root is None and resolved["data_root"]:
-        data_root = Path(resolved["data_root"])
-    preparation = prepare(study, data_root, run_dir)
-    proposal = record.proposal
-    plan = preparation.planner.plan(
-        record.number,
-        proposal.sequence,
-        proposal.target,
-        seed=proposal.seed,
-        hyperparameters=dict(proposal.hyperparameters),
-        model=proposal.model,
-    )
+    if data_root is not None:
+        resolved["data_root"] = str(data_root.resolve())
+    root = Path(resolved["data_root"]) if resolved["data_root"] else None
+    preparation = prepare(study, root, run_dir)
+    plan = record.plan(preparation.planner)
     export_command.check_plan(plan, record)
-    model = preparation.models.get(proposal.model, next(iter(preparation.models.values())))
-    config = SessionConfig(
-        study=model.study,
-        model_path=model.path,
-        store_url=directory.store_url(study),
-        data_root=str(data_root) if data_root else None,
-        evaluation=preparation.evaluation,
-        run_id=resolved["run_id"],
-        cache_dir=str(Path(study.storage.cache).expanduser().resolve())
-        if study.storage.cache
-        else None,
-    )
+    session = RunSetup(study, resolved, directory, preparation).session()
+    # The run's own predictions stay as they are.
+    config = replace(session.of_model(record.proposal.model), predictions_dir=None)
     from trainables.exporting import export_model  # noqa: PLC0415  (torch)
 
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
@@ -88,21 +73,19 @@ def export(
         used = dict.fromkeys(
             str(stream) for stage in plan.stages for stream in stage.mixture.all_streams
         )
-        data = {
-            name: preparation.planner.data[name].fingerprint for name in (*used, proposal.target)
-        }
+        data = {name: preparation.planner.data[name].fingerprint for name in (*used, plan.target)}
         facts = {
             "class": f"{exported.architecture} ({exported.auto})",
             "trained again on": f"{exported.device}, {exported.precision}",
             **{name: str(version) for name, version in resolved["versions"].items()},
         }
         text = card(
-            model.study,
+            config.study,
             record,
             choice,
             plan,
             check,
-            task=study.catalogue()[proposal.target],
+            task=study.catalogue()[plan.target],
             scores=scores,
             data=data,
             facts=facts,

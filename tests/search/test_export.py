@@ -17,6 +17,7 @@ from search.commands.exporting import export
 from search.export_command import check_score, choose_trial
 from search.trials import Proposal, RungReport, TrialRecord
 from spaces.errors import InputError, RunDirectoryError, TaskorderError, UnknownNameError
+from spaces.fingerprints import TRAINING_SEMANTICS_VERSION
 from spaces.sequences import Sequence
 from tests.analysis.runs import START, STUDY, write_run
 from trainables.metrics import METRICS
@@ -239,7 +240,8 @@ def test_a_score_within_the_tolerance_is_said_and_one_outside_is_an_error():
 
 
 def test_a_run_without_its_storage_is_told(tmp_path):
-    resolved = {"format": 1, "run_id": "x", "data_root": None, "training_semantics": 2}
+    resolved = {"format": 1, "run_id": "x", "data_root": None}
+    resolved["training_semantics"] = TRAINING_SEMANTICS_VERSION
     study = yaml.safe_load(SMALL) | {"resolved": {**resolved, "versions": {}}}
     folder = write_run(tmp_path / "run", study, trials=[{"target": "mini_pos", "score": 1.0}])
     done = command(folder, "--out", tmp_path / "out")
