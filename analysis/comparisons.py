@@ -24,12 +24,15 @@ from analysis.observations import (
     observations,
 )
 from analysis.statistics import leaderboard
+from analysis.verdicts import NO_ANSWER, Comparisons, answer_of
+from analysis.wording import clean
 from spaces.errors import UnknownNameError
 from spaces.sequences import TASK_SEPARATOR
 from spaces.tables import Column
 
 #: What the best sequence is compared with.
 Question = Literal["second", "single", "none", "all", "others"]
+ANSWER: tuple[Question, ...] = ("second", "single", "none", "all")
 
 COMPARISONS = (
     Column("target", "string", "", "Name of the target task, or `average`."),
@@ -55,12 +58,12 @@ def compare_best(
     source: Source,
     target: str | None = None,
     *,
-    against: Sequence[Question] = ("second", "single", "none", "all"),
+    against: Sequence[Question] = ANSWER,
     confidence: float = 0.95,
     fresh_only: bool = True,
     average: bool | None = None,
     seed: int = 0,
-) -> pd.DataFrame:
+) -> Comparisons:
     """Say whether the best sequence of each target is really better than the second, and so on.
 
     The best was picked by the very scores it is compared by, so intervals and p-values of a
@@ -81,7 +84,8 @@ def compare_best(
         seed: Of the simulated null distribution.
 
     Returns:
-        The columns of ``COMPARISONS``. What ran on one seed, or shares fewer than two, is ``not
+        The columns of ``COMPARISONS``; printed, it is the answer in words (unless ``against`` lacks
+        one of the default's). What ran on one seed, or shares fewer than two, is ``not
         decided``, whatever the difference. No row where the best is itself what it would be
         compared with, or that was not run.
 
@@ -94,11 +98,13 @@ def compare_best(
     """
     found = observations(source, target, fresh_only=fresh_only, average=average)
     rows: list[dict[str, Any]] = []
+    words: list[str] = []
     for names, part in by_target(found):
         board = leaderboard(part, fresh_only=False)
         best = str(board["sequence"].iloc[0])
         seeds = part.groupby("sequence")["seed"].nunique()
         repeated = [str(name) for name in seeds.index[seeds >= 2]]
+        own: list[dict[str, Any]] = []
         for kind in against:
             pairs = [(best, name) for name in _references(board, kind, repeated) if name != best]
             if kind in ("none", "all"):
@@ -106,8 +112,12 @@ def compare_best(
             else:
                 family = list(combinations(repeated, 2))
             compared = _compare(part, pairs, family, confidence, seed)
-            rows += [{**names, "question": kind, **row} for row in compared]
-    return tidy(rows, COMPARISONS)
+            own += [{**names, "question": kind, **row} for row in compared]
+        rows += own
+        said = answer_of(board.to_dict("records")[0], pd.DataFrame(own), confidence)
+        words.append(f"{clean(names['run'])}: {said}" if "run" in names else said)
+    whole = set(ANSWER) <= set(against)
+    return Comparisons.of(tidy(rows, COMPARISONS), (words or [NO_ANSWER]) if whole else ())
 
 
 def compare_pairs(

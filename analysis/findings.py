@@ -18,7 +18,7 @@ from analysis.languages import language_scores
 from analysis.observations import ALL_AT_ONCE, first_model
 from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
-from analysis.verdicts import answer_of, comparisons_table, lead_of
+from analysis.verdicts import NO_ANSWER, answer_of, comparisons_table, lead_of
 from analysis.wording import clean, duration, number, spell
 
 __all__ = ["Section", "Table", "findings"]
@@ -64,7 +64,7 @@ def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
             f"of {clean(shown)}; counts and cost are of all of them."
         )
     if board.empty:
-        paragraphs.append("No trial has finished at the full budget yet, so there is no answer.")
+        paragraphs.append(NO_ANSWER)
     best = board[board["rank"] == 1]
     paragraphs += [
         answer_of(row, compared[compared["target"] == row["target"]])
@@ -182,8 +182,9 @@ def _certainty(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section
     lines.append(
         "Intervals are 95%, Student's t on scores or on differences under the same seed, with the "
         "noise of all repeated sequences of a target pooled. Those of the answer and of the table "
-        "here hold for all comparisons at once, those elsewhere for one sequence at a time; all of "
-        "them only for this data and these hyperparameters."
+        "here allow for the best having been picked by the same scores, a target and question at a "
+        "time; those elsewhere are of one sequence alone. All hold only for this data and these "
+        "hyperparameters."
     )
     unscored = ((run.trials["state"] == "complete") & run.trials["score"].isna()).sum()
     if unscored:
@@ -228,12 +229,12 @@ def _next(run: Run, board: pd.DataFrame) -> Section:
     quoted = shlex.quote(path)
     code = [
         "from analysis import compare_best, load_run, plots",
-        f"run = load_run({path!r})   # run.trials, .scores, .stages, .rungs: pandas frames",
-        "compare_best(run)",
+        f"print(compare_best(run := load_run({path!r})))",
     ]
     if not board.empty:
         target = str(board["target"].iloc[0])
         code.append(f"plots.trie(run, {target!r}).save('trie.pdf')")
+    code.append("run.trials   # and run.scores, run.stages, run.rungs: pandas frames")
     code += ["", f"taskorder report {quoted} --out DIR   # page, Markdown, LaTeX, every table"]
     for target in dict.fromkeys(run.trials.loc[run.trials["state"] == "complete", "target"]):
         chosen = shlex.quote(clean(target))

@@ -7,11 +7,13 @@ intervals, and the table below the answer shows the same ones.
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from analysis.observations import ALL_AT_ONCE, NO_INTERMEDIATE
+from analysis.observations import NO_INTERMEDIATE
 from analysis.sections import Table
 from analysis.wording import clean, number, p_value, spell
 
@@ -21,6 +23,49 @@ _QUESTIONS = {
     "none": "no intermediate task",
     "all": "all tasks at once",
 }
+
+
+SIMULTANEOUS = (
+    "Intervals and p-values are simultaneous within a target and question: they allow for the best "
+    "having been picked among all that ran on two seeds or more, and not for the number of targets."
+)
+#: The same below words, which have no p-values.
+_PICKED = (
+    "Each interval allows for the best having been picked among all that ran on two seeds or more, "
+    "and not for the number of targets."
+)
+
+#: Characters of a line of printed words.
+WIDTH = 88
+
+NO_ANSWER = "No trial has finished at the full budget yet, so there is no answer."
+
+
+class Comparisons(pd.DataFrame):
+    """A frame of comparisons that prints as the answer in words; in all else an ordinary frame.
+
+    Attributes:
+        words: The answers, one a target; empty where a frame is printed as any other.
+    """
+
+    _metadata = ["words"]  # noqa: RUF012  (pandas' own way to keep an attribute)
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, words: Sequence[str]) -> Comparisons:
+        """Return a frame with its answers."""
+        found = cls(frame)
+        found.attrs.update(frame.attrs)
+        found.words = tuple(words)
+        return found
+
+    def __str__(self) -> str:
+        """Return the answers in words; ``repr`` and ``to_string`` are those of the frame."""
+        if not self.words:
+            return super().__str__()
+        said = self.words if self["difference_low"].isna().all() else (*self.words, _PICKED)
+        return "\n\n".join(textwrap.fill(text, WIDTH) for text in said)
 
 
 def lead_of(best: dict[Any, Any]) -> str:
@@ -34,28 +79,29 @@ def lead_of(best: dict[Any, Any]) -> str:
     return f"{clean(best['target'])}: {name}, {number(best['score'])} points ({seeds})."
 
 
-def answer_of(best: dict[Any, Any], compared: pd.DataFrame) -> str:
+def answer_of(best: dict[Any, Any], compared: pd.DataFrame, confidence: float = 0.95) -> str:
     """Say what a target's best sequence is, and what is decided of it.
 
     Args:
         best: Its row of ``leaderboard``.
         compared: The target's rows of ``compare_best``.
+        confidence: Of the intervals in them.
 
     Returns:
         Sentences: the score, the differences with simultaneous intervals, and the verdicts.
     """
     score = lead_of(best)
     rows = {str(row["question"]): row for row in compared.to_dict("records")}
+    level = f"{100 * confidence:g}%"
     if best["baseline"] == NO_INTERMEDIATE:
         return f"{score} No sequence of intermediate tasks scored higher. {_rivals(rows)}".strip()
-    differences = [_difference(rows[kind]) for kind in ("none", "all") if kind in rows]
-    said = [score, f"{'; '.join(differences)}." if differences else "", _helps(rows.get("none"))]
-    if best["baseline"] != ALL_AT_ONCE:
-        said.append(_rivals(rows))
+    differences = [_difference(rows[kind], level) for kind in ("none", "all") if kind in rows]
+    over = f"{'; '.join(differences)}." if differences else ""
+    said = [score, over, _helps(rows.get("none")), _rivals(rows)]
     return " ".join(part for part in said if part)
 
 
-def _difference(row: dict[Any, Any]) -> str:
+def _difference(row: dict[Any, Any], level: str) -> str:
     reference = _QUESTIONS[row["question"]]
     difference, low, high = (row[f"difference{end}"] for end in ("", "_low", "_high"))
     if math.isnan(difference):
@@ -63,7 +109,7 @@ def _difference(row: dict[Any, Any]) -> str:
     if math.isnan(low):
         return f"{number(difference, sign=True)} over {reference} (one seed, no interval)"
     interval = f"{number(low, sign=True)} to {number(high, sign=True)}"
-    return f"{number(difference, sign=True)} over {reference} (95% interval {interval})"
+    return f"{number(difference, sign=True)} over {reference} ({level} interval {interval})"
 
 
 def _helps(row: dict[Any, Any] | None) -> str:
@@ -125,11 +171,7 @@ def comparisons_table(compared: pd.DataFrame) -> Table | None:
         for row in compared.to_dict("records")
     )
     header = ("target", "against", "the best is", "difference", "95% interval", "p", "seeds")
-    note = (
-        "Intervals and p-values are simultaneous: they allow for the best having been picked among "
-        "all that ran on two seeds or more."
-    )
-    return Table(header, rows, num_left=3, note=note)
+    return Table(header, rows, num_left=3, note=SIMULTANEOUS)
 
 
 def _interval(low: float, high: float) -> str:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import load_run, load_runs
 from analysis.comparisons import compare_best
 from analysis.statistics import leaderboard
 from analysis.verdicts import answer_of, comparisons_table
 from tests.analysis.landscapes import draw
+from tests.analysis.runs import write_run
 
 HELPS, UNSHOWN, UNCONFIRMED = "It helps:", "Not shown to help:", "Not confirmed:"
 
@@ -127,3 +129,29 @@ def test_the_table_is_the_frame():
     assert [row[2] for row in table.rows] == list(compared["verdict"])
     assert [float(row[3]) for row in table.rows] == list(compared["difference"].round(1))
     assert comparisons_table(compared.head(0)) is None
+
+
+def test_comparisons_print_as_the_answer_and_are_a_frame_in_all_else():
+    scores = draw(np.random.default_rng(0), {"": 50.0, "a": 52.0, "a>b": 60.0}, 3, sd_noise=0.2)
+    compared = compare_best(scores)
+    words, _, note = str(compared).partition("\n\n")
+    assert " ".join(words.split()) == answer(scores)
+    assert "allows for the best having been picked" in note
+    assert repr(compared) == repr(pd.DataFrame(compared))
+    assert compared.attrs["units"]["difference"] == "points"
+    assert type(compared[["question", "verdict"]]) is pd.DataFrame
+    asked = compare_best(scores, against=["none"])
+    assert str(asked) == repr(asked)
+
+
+def test_the_printed_answer_names_its_level_and_its_run(tmp_path):
+    scores = draw(np.random.default_rng(0), {"": 50.0, "a": 52.0}, 3, sd_noise=0.2)
+    assert "(97.5% interval +" in str(compare_best(scores, confidence=0.975))
+    rows = scores[["sequence", "seed", "score"]].to_dict("records")
+    folder = write_run(tmp_path / "run", trials=rows)
+    several = str(compare_best(load_runs({"one": folder, "two": folder})))
+    assert several.startswith("one: tags: a, ")
+    assert "\n\ntwo: tags: a, " in several
+    assert "allows for" not in str(compare_best(scores[scores["seed"] == 0]))
+    nothing = load_run(write_run(tmp_path / "nothing"))
+    assert "so there is no answer" in str(compare_best(nothing))
