@@ -34,9 +34,9 @@ ESSENTIAL = {
     "rungs": ("trial_id", "target", "rung", "score"),
 }
 
-#: Columns that earlier runs lack, which is no problem: their trials are in no arm, and how long a
-#: rung took is shared out (``analysis.timeline``).
-ADDED = {"trials": ("model", "arm"), "rungs": ("wall_s",)}
+#: Columns that earlier runs lack, which is no problem: they have one model and no arms, and how
+#: long a rung took is shared out (``analysis.timeline``).
+ADDED = {"trials": ("model", "arm"), "stages": ("model",), "rungs": ("wall_s",)}
 
 _FILL: Mapping[str, Any] = {
     "string": "",
@@ -127,7 +127,12 @@ def typed_frame(frame: pd.DataFrame, table: str) -> pd.DataFrame:
             unknown = sorted(set(typed[name].unique()) - set(known))
             if unknown:
                 raise ValueError(f"{name} {unknown[0]!r} is none of {', '.join(known)}")
-    return pd.DataFrame({**typed, **further}).reset_index(drop=True)
+    # A frame may be written to: pandas copies numbers here, but not points in time.
+    columns = {
+        name: values.copy() if isinstance(values.dtype, pd.DatetimeTZDtype) else values
+        for name, values in {**typed, **further}.items()
+    }
+    return pd.DataFrame(columns).reset_index(drop=True)
 
 
 def repaired_frame(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, list[str]]:
@@ -183,12 +188,12 @@ def repaired_frame(frame: pd.DataFrame, table: str) -> tuple[pd.DataFrame, list[
 
 
 def _typed(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    if values.dtype == DTYPES[column.kind] and not (column.kind == "string" and values.hasnans):
+        return values
     try:
         if column.kind == "timestamp":
             values = pd.to_datetime(values, utc=True)
         elif column.kind == "string":
-            if values.dtype == DTYPES["string"] and not values.hasnans:
-                return values
             # Through object: an all-null column comes back from Parquet without a type.
             filled = values.astype("object").where(values.notna(), "")
             return filled.map(str).astype("str")

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,6 +22,7 @@ from markupsafe import Markup
 from analysis import plots
 from analysis.findings import findings
 from analysis.frames import Run
+from analysis.models import models_of, of_model
 from analysis.page_parts import (
     caveats_of,
     commands_of,
@@ -130,10 +132,10 @@ def write_page(run: Run, path: str | os.PathLike[str]) -> Path:
     """
     file = Path(path)
     page = render_page(run)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(file)
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(file)
     except OSError as error:
         raise InputError(
             f"{file} cannot be written: {error.strerror}. Give another folder with --out."
@@ -153,8 +155,7 @@ def all_pictures(run: Run) -> Iterator[tuple[str, Picture]]:
         for draw in pictures:
             picture = draw()
             if not picture.data.empty:
-                # A target's name may hold what a file's name may not.
-                owner = re.sub(r"[^\w.-]+", "_", target)
+                owner = _file_name(target)
                 yield f"{picture.name}-{owner}" if owner else picture.name, picture
 
 
@@ -165,22 +166,48 @@ def _split(sections: Iterable[Section], start: str) -> tuple[list[Section], list
 
 
 def _overall(run: Run) -> Iterator[Callable[[], Picture]]:
-    yield lambda: plots.transfer(run)
-    yield lambda: plots.incumbents(run)
-    yield lambda: plots.incumbents(run, over="time")
+    yield from _of_each_model(run, plots.transfer)
+    yield _of_first_model(run, plots.incumbents)
+    yield _of_first_model(run, partial(plots.incumbents, over="time"))
     yield lambda: plots.timeline(run, max_segments=1500)
     yield lambda: plots.utilisation(run)
 
 
 def _of_target(run: Run, target: str) -> Iterator[Callable[[], Picture]]:
-    yield lambda: plots.trie(run, target)
-    yield lambda: plots.ranking(run, target)
-    yield lambda: plots.order_effects(run, target)
-    yield lambda: plots.precedence(run, target)
-    yield lambda: plots.importance(run, target)
+    yield _of_first_model(run, partial(plots.trie, target=target))
+    yield from _of_each_model(run, partial(plots.ranking, target=target))
+    yield _of_first_model(run, partial(plots.order_effects, target=target))
+    yield _of_first_model(run, partial(plots.precedence, target=target))
+    yield _of_first_model(run, partial(plots.importance, target=target))
     if target in set(run.trials["target"]):  # Not of the average.
-        yield lambda: plots.language_gains(run, target)
-        yield lambda: plots.survival(run, target)
+        yield _of_first_model(run, partial(plots.language_gains, target=target))
+        yield _of_first_model(run, partial(plots.survival, target=target))
+
+
+def _of_first_model(run: Run, draw: Callable[[Run], Picture]) -> Callable[[], Picture]:
+    """Return what draws the picture of the first model, which is named if there are several."""
+    return next(_of_each_model(run, draw))
+
+
+def _of_each_model(run: Run, draw: Callable[[Run], Picture]) -> Iterator[Callable[[], Picture]]:
+    """Yield what draws the picture of each model that has it; a single model is not named."""
+    labels = models_of(run)
+    if len(labels) == 1:
+        yield lambda: draw(run)
+        return
+    for label in labels:
+        yield partial(_named, run, draw, label)
+
+
+def _named(run: Run, draw: Callable[[Run], Picture], label: str) -> Picture:
+    picture = draw(of_model(run, label))
+    name = picture.name if label == models_of(run)[0] else f"{picture.name}-{_file_name(label)}"
+    return replace(picture, name=name, title=f"{picture.title} ({clean(label)})")
+
+
+def _file_name(text: str) -> str:
+    """Return a name without what the name of a file may not hold."""
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def _target_parts(

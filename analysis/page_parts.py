@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from analysis.frames import Run
+from analysis.models import models_of
 from analysis.sections import Table
 from analysis.statistics import cost_summary
 from analysis.wording import clean, duration, number, spell
@@ -53,12 +54,14 @@ def facts_of(run: Run) -> list[tuple[str, str]]:
     """
     study = run.study
     cost = cost_summary(run).to_dict("index")["all"]
+    labels = models_of(run)
     model = study.get("model") or {}
+    single = model.get("name", "") if isinstance(model, dict) else model
     space = study.get("intermediate") or {}
     tasks = space.get("tasks") or []
     seeds = run.trials["seed"].nunique()
     facts = [
-        ("model", model.get("name", "") if isinstance(model, dict) else model),
+        ("models", ", ".join(labels)) if len(labels) > 1 else ("model", single),
         ("intermediate tasks", len(tasks) or ""),
         ("longest sequence", space.get("max_length", "")),
         ("targets", run.trials["target"].nunique()),
@@ -80,8 +83,10 @@ def trials_of(run: Run) -> Table:
         run: The run.
     """
     ordered = run.trials.sort_values(["target", "score"], ascending=[True, False], kind="stable")
+    several = len(models_of(run)) > 1
     rows = tuple(
         (
+            *([clean(row["model"])] if several else []),
             clean(row["target"]),
             spell(row["sequence"]),
             row["phase"],
@@ -96,11 +101,12 @@ def trials_of(run: Run) -> Table:
         )
         for row in ordered.head(MAX_TRIALS).to_dict("records")
     )
-    header = ("target", "sequence", "phase", "state", "trial", "seed", "rung", "score")
+    names = (*(["model"] if several else []), "target", "sequence", "phase", "state")
+    header = (*names, "trial", "seed", "rung", "score")
     note = "Scores at different rungs are of different budgets. Time in seconds."
     if len(rows) < len(ordered):
         note += f" The best {len(rows)} of {len(ordered)}; all are in tables/trials.parquet."
-    return Table((*header, "steps", "spared", "time"), rows, num_left=4, note=note)
+    return Table((*header, "steps", "spared", "time"), rows, num_left=len(names), note=note)
 
 
 def caveats_of(run: Run, board: pd.DataFrame) -> list[str]:
@@ -126,6 +132,13 @@ def caveats_of(run: Run, board: pd.DataFrame) -> list[str]:
         f"Failed trials: {states.get('failed', 0)}. They are in no score.",
         "Results hold for this model, this data, these budgets and hyperparameters.",
     ]
+    first, *others = models_of(run)
+    if others:
+        caveats.insert(
+            0,
+            f"Several models ran. Tables and pictures are of {clean(first)}, unless their title "
+            f"names another ({clean(', '.join(others))}); counts, cost and workers are of all.",
+        )
     unfinished = states.get("running", 0) + states.get("waiting", 0)
     if unfinished:
         caveats.insert(0, f"The run is not finished; running or waiting: {unfinished}.")

@@ -83,6 +83,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("fingerprint", "string", "", "Identity of the checkpoint."),
         Column("parent", "string", "", "Fingerprint it was trained from; empty for the first."),
         Column("sequence", "string", "", "Stage names up to and including this one."),
+        Column("model", "string", "", "Label of the model it is of; the first that asked for it."),
         Column("steps", "int64", "steps", "Optimiser steps of this stage."),
         Column("wall_s", "float64", "seconds", "Time its training took."),
         Column("size_bytes", "int64", "bytes", "Size of the checkpoint."),

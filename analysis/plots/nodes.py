@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.average import AVERAGE
 from analysis.columns import tidy
 from analysis.frames import Run
+from analysis.models import models_of, of_model
 from analysis.observations import stages_of
 from analysis.statistics import leaderboard
 from spaces.errors import UnknownNameError
@@ -54,7 +55,8 @@ def trie_nodes(run: Run, target: str | None = None) -> pd.DataFrame:
 
     A sequence that reached the full budget has its score and gain of the leaderboard. One that was
     given up earlier has those of the highest rung that it reached, compared with no intermediate
-    task at that rung under the same seed: gains at different rungs are of different budgets.
+    task at that rung under the same seed: gains at different rungs are of different budgets. Of a
+    run of several models, the first is shown (``analysis.models.of_model`` gives the others).
 
     Args:
         run: The run.
@@ -67,6 +69,7 @@ def trie_nodes(run: Run, target: str | None = None) -> pd.DataFrame:
         UnknownNameError: No trial has that target.
     """
     target = target_of(run, target)
+    run = of_model(run, models_of(run)[0])
     board = leaderboard(run)
     ranked = board[board["target"] == target].set_index("sequence")
     trials = run.trials if target == AVERAGE else run.trials[run.trials["target"] == target]

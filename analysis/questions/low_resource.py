@@ -6,10 +6,11 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
+from analysis.models import models_of, of_model
 from analysis.observations import stages_of
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
-from analysis.questions.roles import Role, Roles, models_of, of_model
+from analysis.questions.roles import Role, Roles
 from spaces.tables import Column
 
 QUESTION = (

@@ -12,10 +12,10 @@ import pandas as pd
 from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.intervals import Estimate, estimate_crossed, student
+from analysis.models import models_of, of_model
 from analysis.observations import observations
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import pair_table
-from analysis.questions.roles import models_of, of_model
 from spaces.tables import Column
 
 QUESTION = "Does the gain of intermediate tasks change with the size of the model?"

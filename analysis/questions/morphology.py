@@ -6,9 +6,10 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
+from analysis.models import models_of, of_model
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import LanguageGains, estimate_difference, language_gains
-from analysis.questions.roles import Roles, arms_of, models_of, of_model
+from analysis.questions.roles import Roles, arms_of
 from spaces.languages import group_of
 from spaces.tables import Column
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -131,39 +131,6 @@ class Roles:
             return (known.train_language,)
         among = tuple(dict.fromkeys((known.train_language, *known.languages)))
         return resolve_languages(given, among, task)
-
-
-def models_of(run: Run) -> tuple[str, ...]:
-    """Return the labels of the models that a run has trials of, in the study's order."""
-    if "model" not in run.trials:
-        return ("",)
-    there = set(run.trials["model"])
-    ordered = [str(name) for name in run.study.get("models") or {} if name in there]
-    return (*ordered, *sorted(there - set(ordered))) or ("",)
-
-
-def of_model(run: Run, label: str) -> Run:
-    """Return the part of a run that is of one model.
-
-    Args:
-        run: The run.
-        label: One of ``models_of(run)``.
-    """
-    if "model" not in run.trials:
-        return run
-    trials = run.trials[run.trials["model"] == label]
-    ids = set(trials["trial_id"])
-    models = run.study.get("models") or {}
-    study = {key: value for key, value in run.study.items() if key != "models"}
-    if label in models:
-        study["models"] = {label: models[label]}
-    return replace(
-        run,
-        study=study,
-        trials=trials,
-        scores=run.scores[run.scores["trial_id"].isin(ids)],
-        rungs=run.rungs[run.rungs["trial_id"].isin(ids)],
-    )
 
 
 def arms_of(run: Run) -> dict[str, str]:

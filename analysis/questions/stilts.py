@@ -12,11 +12,12 @@ from analysis.columns import tidy
 from analysis.comparisons import compare_best
 from analysis.frames import Run
 from analysis.intervals import Estimate, estimate_mean, pool_noise
+from analysis.models import models_of, of_model
 from analysis.observations import NO_INTERMEDIATE, observations
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.model_size import model_section
 from analysis.questions.published import BEST, MULTI_TASK, PHANG, published_gain
-from analysis.questions.roles import Roles, models_of, of_model
+from analysis.questions.roles import Roles
 from analysis.wording import number, spell
 from spaces.tables import Column
 

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.intervals import Estimate, adjust_holm
+from analysis.models import models_of, of_model
 from analysis.observations import stages_of
 from analysis.order_effects import PRECEDENCE, precedence_effects
 from analysis.predictiveness import (
@@ -22,7 +23,6 @@ from analysis.predictiveness import (
     similarity_predictiveness,
 )
 from analysis.questions.answer import Answer, Finding, level, undecided
-from analysis.questions.roles import models_of, of_model
 from analysis.similarity import sequence_gains
 from analysis.variance import variance_components
 from analysis.wording import number

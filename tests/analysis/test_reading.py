@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from analysis import load_run
-from analysis.columns import DTYPES, empty_frame
+from analysis.columns import ADDED, DTYPES, empty_frame
 from analysis.report import report_text
 from spaces.errors import RunDirectoryError
 from spaces.tables import TABLES
@@ -93,6 +93,15 @@ def test_the_sound_row_groups_of_a_damaged_table_load(tmp_path):
     assert len(run.trials) == 300
     assert kinds(run) == ["damaged"]
     assert "300 of 900 rows" in run.problems[0].message
+
+
+def test_a_column_that_came_later_is_no_problem(tmp_path):
+    folder = write_run(tmp_path / "run", trials=ROWS, stages=[{}])
+    for table, columns in ADDED.items():
+        rewrite(folder, table, lambda frame, columns=columns: frame.drop(columns=list(columns)))
+    run = load_run(folder, strict=True)
+    assert run.problems == ()
+    assert run.stages["model"].tolist() == [""]
 
 
 def test_an_older_run_is_filled_and_says_so(tmp_path):

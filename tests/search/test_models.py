@@ -88,11 +88,14 @@ def test_baselines_and_arms_are_planned_for_every_model_by_hand():
 def test_models_share_no_stage_and_each_trains_its_own_once():
     executor = Executor()
     found = study("search.num_trials=0", "search.baselines=false", "search.confirm.top=0")
-    frame = trials(run(found, executor))
+    coordinator = run(found, executor)
+    frame = trials(coordinator)
     # mnli, mnli>qqp on both models; qqp, qqp>mnli on the large one; two seeds.
     assert len(executor.trained) == len(set(executor.trained)) == (2 + 2 + 2) * 2
     by_model = frame.groupby("model")["sequence"].nunique()
     assert by_model.to_dict() == {"small": 2, "large": 3}
+    stages = pd.DataFrame(rows(coordinator.records)["stages"])
+    assert stages.groupby("model")["fingerprint"].nunique().to_dict() == {"small": 4, "large": 8}
     # The large model's own settings hold for it: 72 steps of fine-tuning in place of 36.
     empty = frame[frame["sequence"] == ""]
     assert set(empty.loc[empty["model"] == "small", "steps_trained"]) == {36}

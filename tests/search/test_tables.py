@@ -76,6 +76,7 @@ def test_stages_are_counted_once_by_fingerprint(tmp_path, coordinator):
     run = written(tmp_path, coordinator)
     assert run.stages["fingerprint"].is_unique
     assert set(run.stages["times_trained"]) == {1}
+    assert set(run.stages["model"]) == set(run.trials["model"])
     reused = sum(s.reused for record in coordinator.records for s in record.stages)
     assert run.stages["times_reused"].sum() == reused > 0
     first = run.stages[~run.stages["sequence"].str.contains(">")]

@@ -1,0 +1,57 @@
+"""The models of a run: which there are, and the run as if one were its only one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analysis.frames import Run
+from spaces.errors import UnknownNameError
+
+
+def models_of(run: Run) -> tuple[str, ...]:
+    """Return the labels of the models that a run has trials of, in the study's order.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The labels, the one that was searched with first; the empty one for a run without trials.
+    """
+    there = set(run.trials["model"])
+    ordered = [str(name) for name in run.study.get("models") or {} if name in there]
+    return (*ordered, *sorted(there - set(ordered))) or ("",)
+
+
+def of_model(run: Run, label: str) -> Run:
+    """Return the part of a run that is of one model.
+
+    Args:
+        run: The run.
+        label: One of ``models_of(run)``.
+
+    Returns:
+        The run with that model's trials, scores, rungs and stages. A stage whose model is not
+        known, of an older run, is kept.
+
+    Raises:
+        UnknownNameError: The run has no trials of that model.
+    """
+    known = models_of(run)
+    if label not in known:
+        raise UnknownNameError("model", label, known)
+    if len(known) == 1:
+        return run
+    trials = run.trials[run.trials["model"] == label]
+    ids = set(trials["trial_id"])
+    models = run.study.get("models") or {}
+    study = {key: value for key, value in run.study.items() if key != "models"}
+    if label in models:
+        study["models"] = {label: models[label]}
+    return replace(
+        run,
+        study=study,
+        trials=trials.reset_index(drop=True),
+        scores=run.scores[run.scores["trial_id"].isin(ids)].reset_index(drop=True),
+        rungs=run.rungs[run.rungs["trial_id"].isin(ids)].reset_index(drop=True),
+        stages=run.stages[run.stages["model"].isin([label, ""])].reset_index(drop=True),
+    )
