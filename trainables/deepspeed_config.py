@@ -1,8 +1,9 @@
 """DeepSpeed's configuration of a stage: the study's settings, or a user's own JSON under them.
 
 The rule of merging: the study file decides what it has a setting for (batch, clipping, optimizer,
-schedule, precision), and a JSON that sets one of those keys is refused by name. Everything else is
-the JSON's, unchanged. The value ``"auto"`` means "left out", as in Hugging Face's configurations.
+schedule, precision), and a JSON that sets one of those keys is refused by name. So is one that
+would change what a stage learns, or has a key that DeepSpeed does not know. Everything else is the
+JSON's, unchanged. The value ``"auto"`` means "left out", as in Hugging Face's configurations.
 """
 
 from __future__ import annotations
@@ -11,24 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spaces.errors import InputError
+from spaces.errors import InputError, UnknownNameError
 from spaces.plan import TrainSettings
 from spaces.study import DeepSpeedSection
+from trainables.deepspeed_keys import FREE, LEARNING, OWNED, ZERO_LEARNING
 
-#: Keys of a DeepSpeed JSON that the study file decides.
-OWNED_KEYS = (
-    "train_batch_size",
-    "train_micro_batch_size_per_gpu",
-    "gradient_accumulation_steps",
-    "gradient_clipping",
-    "optimizer",
-    "scheduler",
-    "bf16",
-    "bfloat16",
-    "fp16",
-    "amp",
-    "torch_autocast",
-)
+#: What the engine's own optimizer, a torch optimizer under ZeRO, has to have.
+NEEDED = {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False}
 ZERO_STAGES = (0, 1, 2, 3)
 
 
@@ -50,8 +40,9 @@ def deepspeed_config(
         accumulation_steps: Forward passes a worker makes in one step.
 
     Raises:
-        InputError: A JSON that cannot be read, sets a key the study decides, or asks for what
-            cannot be (an unknown ZeRO stage, optimizer offload without ZeRO).
+        InputError: A JSON that cannot be read, sets a key that is not its own to set or that is
+            unknown, or asks for what cannot be (an unknown ZeRO stage, optimizer offload without
+            ZeRO).
     """
     if isinstance(section, str):
         config = json_sections(section)
@@ -65,20 +56,17 @@ def deepspeed_config(
         # The 32-bit weights are the optimizer's, and only ZeRO's optimizers let them be read.
         # Stage 1 makes the same updates, each worker a part of them.
         zero["stage"] = 1
-    return config | {
+    decided = {
         "train_micro_batch_size_per_gpu": micro_batch_size,
         "gradient_accumulation_steps": accumulation_steps,
         "gradient_clipping": settings.max_grad_norm,
         "bf16": {"enabled": precision == "bf16"},
-        # Our own AdamW is a torch optimizer under ZeRO, which DeepSpeed wants to be told.
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": 10**9,
     }
+    return {"steps_per_print": 10**9} | config | NEEDED | decided
 
 
 def offloads_optimizer(config: dict[str, Any]) -> bool:
-    """Return whether a configuration keeps the optimizer's state in host memory."""
+    """Return whether a configuration keeps the optimizer's state off the GPU."""
     offload = config["zero_optimization"].get("offload_optimizer") or {}
     return bool(offload.get("device", "none") != "none")
 
@@ -116,15 +104,42 @@ def _read(path: str) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"deepspeed: {path!r} holds a {type(config).__name__}, not an object.")
     config = _without_auto(config)
-    owned = [key for key in OWNED_KEYS if key in config]
+    zero = config.get("zero_optimization", {})
+    if not isinstance(zero, dict):
+        raise InputError(f"deepspeed: zero_optimization of {path!r} is not an object.")
+    _check_keys(config, zero, path)
+    return config
+
+
+def _check_keys(config: dict[str, Any], zero: dict[str, Any], path: str) -> None:
+    """Refuse keys that are not the JSON's to set, by name."""
+    owned = [key for key in OWNED if key in config]
     if owned:
         raise InputError(
             f"deepspeed: {path!r} sets {', '.join(owned)}, which the study file decides "
             '(training and resources). Remove the keys, or set them to "auto".'
         )
-    if not isinstance(config.get("zero_optimization", {}), dict):
-        raise InputError(f"deepspeed: zero_optimization of {path!r} is not an object.")
-    return config
+    learning = [key for key in LEARNING if key in config]
+    learning += [f"zero_optimization.{key}" for key in ZERO_LEARNING if zero.get(key)]
+    if learning:
+        raise InputError(
+            f"deepspeed: {path!r} sets {', '.join(learning)}, which would change what a stage "
+            "learns, and stages are shared by what they learn. Remove the keys."
+        )
+    unknown = next((key for key in config if key not in FREE), None)
+    if unknown is not None:
+        raise UnknownNameError("key", unknown, FREE, where=f"deepspeed: {path!r}")
+    for key, value in NEEDED.items():
+        if config.get(key, value) != value:
+            raise InputError(
+                f"deepspeed: {path!r} sets {key} to {config[key]!r}, and the engine's optimizer "
+                f"needs {value!r}. Remove the key."
+            )
+    if "cpu_offload" in zero:
+        raise InputError(
+            f"deepspeed: {path!r} sets zero_optimization.cpu_offload, the older name. Write "
+            '"offload_optimizer": {"device": "cpu"} in its place.'
+        )
 
 
 def _without_auto(config: dict[str, Any]) -> dict[str, Any]:

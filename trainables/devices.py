@@ -21,6 +21,16 @@ def device_bytes() -> int | None:
     return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether an error says that a device, or the host, has no room for a tensor.
+
+    >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
+    True
+    """
+    # What torch raises for the host's memory has no type of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
 def seed_device(seed: int, device: torch.device) -> None:
     """Seed what is drawn on the CPU and on a device, as ``torch.manual_seed`` does.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from pydantic import ValidationError
 from torch import Tensor
 
 from spaces.errors import InputError, TrainingError
@@ -24,12 +25,14 @@ from trainables.deepspeed_config import deepspeed_config, offloads_optimizer
 from trainables.deepspeed_leaks import let_go
 from trainables.lost_workers import share_timeout
 from trainables.models import TaskModel, parameter_groups
+from trainables.optimizers import adamw
 
 if not torch.cuda.is_available():
     # The accelerator must be chosen before the import.
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 import deepspeed
+from deepspeed.runtime.config import DeepSpeedConfigError
 
 from trainables.engine_state import EngineState, held
 
@@ -93,8 +96,9 @@ class Engine:
         micro_batch_size: Most examples in one forward pass on one worker; all if ``None``.
 
     Raises:
-        InputError: The batch does not divide over the workers, the JSON sets a key the study
-            decides, or the optimizer is to be offloaded where there is no GPU.
+        InputError: The batch does not divide over the workers, the JSON sets a key that is not its
+            own to set or that DeepSpeed refuses, or the optimizer is to be offloaded where there is
+            no GPU.
 
     Attributes:
         step_count: Steps trained.
@@ -136,22 +140,19 @@ class Engine:
             # Clipped here: DeepSpeed's own clipping looks at the gradients one by one in Python.
             config["gradient_clipping"] = 0.0
         groups = parameter_groups(model, settings.weight_decay)
-        optimizer: torch.optim.Optimizer
-        if offloads_optimizer(config):
-            if not torch.cuda.is_available():
-                raise InputError(
-                    "deepspeed: the optimizer is to be offloaded from the GPU, and this worker has "
-                    "none. Use offload: none, or give it one (resources.gpus_per_worker)."
-                )
-            from deepspeed.ops.adam import DeepSpeedCPUAdam  # noqa: PLC0415  (compiles a kernel)
-
-            optimizer = DeepSpeedCPUAdam(groups, lr=settings.learning_rate)
-        else:
-            # One kernel for an update: on a CPU a fifth of the time of torch's default.
-            optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
-        self.engine, *_ = deepspeed.initialize(
-            model=model, optimizer=optimizer, config=config, dist_init_required=False
-        )
+        offloaded = offloads_optimizer(config)
+        if offloaded and not torch.cuda.is_available():
+            raise InputError(
+                "deepspeed: the optimizer is to be offloaded from the GPU, and this worker has "
+                "none. Use offload: none, or give it one (resources.gpus_per_worker)."
+            )
+        optimizer = adamw(groups, settings.learning_rate, offloaded=offloaded)
+        try:
+            self.engine, *_ = deepspeed.initialize(
+                model=model, optimizer=optimizer, config=config, dist_init_required=False
+            )
+        except (ValidationError, DeepSpeedConfigError) as error:
+            raise InputError(f"deepspeed: DeepSpeed refuses {section!r}: {error}") from error
         self._state = EngineState(self.engine, zero_stage)
         if world_size > 1:
             share_timeout(self.device)
@@ -178,6 +179,11 @@ class Engine:
     def packs(self) -> bool:
         """Whether micro-batches may come packed."""
         return self.module.packs
+
+    @property
+    def gathers_weights(self) -> bool:
+        """Whether a forward pass is one of all workers together: under ZeRO 3."""
+        return self._state.is_parted
 
     def train_step(self, micro_batches: Iterator[Mapping[str, Any]]) -> Tensor:
         """Run one optimizer step over ``accumulation_steps`` micro-batches.

@@ -42,6 +42,11 @@ class EngineState:
         """Whether the optimizer is torch's own: no ZeRO, no 32-bit master copies."""
         return isinstance(self._engine.optimizer, torch.optim.Optimizer)
 
+    @property
+    def is_parted(self) -> bool:
+        """Whether each worker holds a part of the weights alone."""
+        return self._zero_stage == 3
+
     def weights(self, prefix: str) -> dict[str, Tensor]:
         """Return the weights below a prefix, which their names lose; empty but on worker 0."""
         return _on_first(
@@ -113,7 +118,7 @@ class EngineState:
 
     def _set_weight(self, parameter: Tensor, value: Tensor) -> None:
         value = value.to(self._engine.device)
-        if self._zero_stage == 3:
+        if self.is_parted:
             part = _partition(parameter, value)
             safe_set_local_fp32_param(parameter, part)
             # The copy that computes, and the gathered one of a parameter too small to part.
@@ -129,7 +134,7 @@ class EngineState:
         value = value.to(self._engine.device)
         if self.is_plain:
             self._base_optimizer().state[parameter][moment].copy_(value)
-        elif self._zero_stage == 3:
+        elif self.is_parted:
             safe_set_local_optimizer_state(parameter, _partition(parameter, value), moment)
         else:
             safe_set_full_optimizer_state(parameter, value, moment)

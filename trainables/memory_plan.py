@@ -16,7 +16,7 @@ from pathlib import Path
 from spaces.errors import InputError
 from spaces.hyperparameters import Distribution
 from spaces.study import ModelSection, Study
-from trainables.deepspeed_config import json_sections
+from trainables.deepspeed_config import json_sections, offloads_optimizer
 from trainables.memory import (
     GIB,
     USABLE,
@@ -196,12 +196,16 @@ def _zero_stage(
 
 def _load(study: Study, precision: str) -> Load:
     section, catalogue = study.deepspeed, study.catalogue()
+    if isinstance(section, str):
+        offload = "optimizer" if offloads_optimizer(json_sections(section)) else "none"
+    else:
+        offload = section.offload
     tasks = [catalogue[stream.task] for stream in study_streams(study)]
     return Load(
         precision=precision,
         num_tokens=most_tokens(tasks, _micro_batch(study)),
         world_size=study.resources.workers_per_trial,
-        offload="none" if isinstance(section, str) else section.offload,
+        offload=offload,
         activation_checkpointing=study.training.activation_checkpointing,
     )
 

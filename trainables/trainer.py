@@ -23,7 +23,8 @@ from spaces.plan import TrainSettings
 from spaces.stages import Mixture
 from spaces.study import DeepSpeedSection
 from trainables.batches import derived_seed
-from trainables.devices import device_bytes, device_precision, seed_device
+from trainables.deepspeed_config import json_sections
+from trainables.devices import device_bytes, device_precision, is_out_of_memory, seed_device
 from trainables.engine import Engine
 from trainables.feature_cache import default_cache_dir
 from trainables.inputs import TaskInputs
@@ -148,7 +149,9 @@ class Trainer:
             assert self.engine is not None
             try:
                 self._train(self.engine, training, until, report)
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
                 reason = str(error).partition("\n")[0]
             else:
                 return self.engine
@@ -310,7 +313,11 @@ class Trainer:
             "tasks": {task: catalogue[task].max_length for task in training.mixture.tasks},
             "device": [name, device_bytes()],
             "precision": self._precision,
-            "deepspeed": section if isinstance(section, str) else section.model_dump(mode="json"),
+            "deepspeed": (
+                json_sections(section)
+                if isinstance(section, str)
+                else section.model_dump(mode="json")
+            ),
             "activation_checkpointing": study.training.activation_checkpointing,
             "world_size": self._world_size,
         }

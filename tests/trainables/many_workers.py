@@ -56,16 +56,16 @@ def evaluate(model: Path, data_root: Path, rank: int, world_size: int) -> dict[s
                 )
                 assert (outputs is None) == (rank > 0)
                 found[f"{name}/{zero_stage}/{batch_size}"] = [
-                    _plain(output) for chosen in sets for output in (outputs or {}).get(chosen, [])
+                    plain(output) for chosen in sets for output in (outputs or {}).get(chosen, [])
                 ]
             engine.destroy()
     return found
 
 
-def _plain(output: Any) -> Any:
+def plain(output: Any) -> Any:
     """Return an output as a list of numbers, whatever its kind."""
     if isinstance(output, (list, tuple)):
-        return [_plain(part) for part in output]
+        return [plain(part) for part in output]
     return output.tolist() if hasattr(output, "tolist") else output
 
 

@@ -39,9 +39,10 @@ def test_the_study_decides():
 
 def test_a_json_keeps_what_the_study_has_no_setting_for(written):
     zero = {"stage": 3, "overlap_comm": True, "reduce_bucket_size": "auto", "offload_param": None}
-    made = config(written({"zero_optimization": zero, "train_batch_size": "auto", "flops": {}}))
+    made = config(written({"zero_optimization": zero, "train_batch_size": "auto", "aio": {}}))
     assert made["zero_optimization"] == {"stage": 3, "overlap_comm": True, "offload_param": None}
-    assert made["flops"] == {}
+    assert made["aio"] == {}
+    assert config(written({"steps_per_print": 5}))["steps_per_print"] == 5
     assert "train_batch_size" not in made
 
 
@@ -57,6 +58,17 @@ def test_a_json_may_be_silent_about_zero(written):
         ({"train_batch_size": 8}, "sets train_batch_size, which the study file decides"),
         ({"zero_optimization": {"stage": 4}}, "ZeRO stage is 4. Use one of 0, 1, 2, 3"),
         ({"zero_optimization": [1]}, "not an object"),
+        (
+            {"activation_checkpointing": {"cpu_checkpointing": True}},
+            "sets activation_checkpointing, which the study file decides",
+        ),
+        (
+            {"gradient_allreduce_op": "sum", "zero_optimization": {"zero_quantized_weights": True}},
+            "sets gradient_allreduce_op, zero_optimization.zero_quantized_weights, which would",
+        ),
+        ({"zero_optimisation": {"stage": 2}}, "unknown key 'zero_optimisation'.*zero_optimization"),
+        ({"zero_force_ds_cpu_optimizer": True}, "zero_force_ds_cpu_optimizer to True, and"),
+        ({"zero_optimization": {"stage": 2, "cpu_offload": True}}, "Write .*offload_optimizer"),
         ([1], "holds a list, not an object"),
         ("{", "cannot read"),
         (

@@ -173,6 +173,14 @@ def test_a_batch_that_does_not_divide_is_refused(tiny_model):
         stage.engine()
 
 
+def test_what_deepspeed_refuses_is_told_with_the_file(tiny_model, tmp_path):
+    path = tmp_path / "own.json"
+    path.write_text('{"zero_optimization": {"stage": 1, "reduce_bucket": 5}}', encoding="utf-8")
+    stage = Stage(tiny_model, ("token_classification",), section=str(path))
+    with pytest.raises(InputError, match=r"DeepSpeed refuses .*own\.json[\s\S]*reduce_bucket"):
+        stage.engine()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to offload from")
 def test_offload_without_gpu_is_refused(tiny_model):
     section = DeepSpeedSection(zero_stage=2, offload="optimizer")

@@ -96,6 +96,17 @@ def test_what_the_study_says_is_said(tmp_path):
     assert described(study("mini", f"deepspeed={path}"))["ZeRO"] == f"stage 3: {path} says so"
 
 
+def test_offload_that_a_json_asks_for_counts(tmp_path):
+    path = tmp_path / "own.json"
+    zero = {"stage": 2, "offload_optimizer": {"device": "cpu"}}
+    path.write_text(json.dumps({"zero_optimization": zero}), encoding="utf-8")
+    model = "FacebookAI/xlm-roberta-large"
+    theirs = described(study(model, ON_GPUS[0], f"deepspeed={path}"))["memory"]
+    ours = study(model, ON_GPUS[0], "deepspeed={zero_stage: 2, offload: optimizer}")
+    assert theirs == described(ours)["memory"]
+    assert "optimizer 0.0" in theirs
+
+
 def test_the_largest_batch_counts():
     chosen = study("mini", "training.stage.batch_size=128", "training.target.batch_size=16")
     assert "with 128 of the longest" in described(chosen)["memory"]
