@@ -37,6 +37,25 @@ def check_resources(study: Study, *, num_gpus: int) -> None:
         )
 
 
+def hint_unused_gpus(study: Study, *, num_gpus: int) -> str | None:
+    """Say that a machine's GPUs are not used, and how to use them.
+
+    Args:
+        study: The study.
+        num_gpus: GPUs that this machine has.
+
+    Returns:
+        ``None`` where there is nothing to say.
+    """
+    if not num_gpus or study.resources.gpus_per_worker:
+        return None
+    there = "a GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
+    return (
+        f"this machine has {there}, and the study trains on CPUs. To use "
+        f"{'it' if num_gpus == 1 else 'them'}: --set resources.gpus_per_worker=1"
+    )
+
+
 def check_batch_sizes(study: Study) -> None:
     """Check that every batch divides over a trial's workers.
 

@@ -25,6 +25,7 @@ from search.tokenising_view import show_tokenising
 from search.trials import TrialRecord
 from search.tuning import tune_trials
 from search.view import LiveView
+from spaces.model_axis import naming_model
 from trainables.preparation import Preparation, PreparedModel
 from trainables.preparing import make_missing_models, prepare_elsewhere
 from trainables.store import StageStore
@@ -191,7 +192,9 @@ def tokenise(
         InputError: What is wrong with a record.
     """
     sizes = {name: data.num_examples for name, data in preparation.planner.data.items()}
+    labels = {model.path: label for label, model in preparation.models.items()}
     for model in models:
         cache_dir = model.study.storage.cache_dir
         events = prepare_elsewhere(model.study, model.path, data_root, cache_dir, sizes)
-        show_tokenising(events, console)
+        with naming_model(labels[model.path], model.study):
+            show_tokenising(events, console)

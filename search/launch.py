@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from search.checks import check_batch_sizes, check_resources
+from search.checks import check_batch_sizes, check_resources, hint_unused_gpus
 from search.cluster import check_address
 from search.driver import Driver, Outcome, tokenise
 from search.gpu_cost import describe_cost
@@ -19,7 +19,7 @@ from search.run_setup import RunSetup
 from search.rundir import RunDirectory
 from search.samplers import make_sampler
 from spaces.errors import DataError, ResourcesError
-from spaces.model_axis import model_labels, study_of_model
+from spaces.model_axis import model_labels, naming_model, study_of_model
 from spaces.study import Study
 from trainables.deepspeed_config import json_sections
 from trainables.memory_plan import describe_training, model_shape, visible_gpus
@@ -40,8 +40,10 @@ def _check_settings(study: Study, address: str | None) -> None:
             not exist, a DeepSpeed JSON that sets what the study decides.
     """
     make_sampler(study)
-    for own in (study_of_model(study, label) for label in model_labels(study)):
-        check_model(own.model)
+    for label in model_labels(study):
+        own = study_of_model(study, label)
+        with naming_model(label, own):
+            check_model(own.model)
         check_batch_sizes(own)
         if isinstance(own.deepspeed, str):
             json_sections(own.deepspeed)
@@ -61,7 +63,8 @@ def appraise(
     the study may be written where its data is not.
 
     Returns:
-        The price, what would keep the study from being launched here, and what its training takes.
+        The price, what would keep the study from being launched here, and what its training takes
+        (and could use).
 
     Raises:
         InputError: What is wrong wherever the study is run; a missing data root is no such thing.
@@ -86,9 +89,14 @@ def appraise(
         for what, text in describe_training(own, gpus)
     )
     planner = training_planner(study, data_root)
-    shapes = {label: model_shape(own.model) for label, own in models.items()}
+    shapes = {}
+    for label, own in models.items():
+        with naming_model(label, own):
+            shapes[label] = model_shape(own.model)
     cost = describe_cost(study, planner, shapes)
-    return price(study, planner), tuple(notes), (*training, *cost)
+    hint = hint_unused_gpus(study, num_gpus=free_gpus()) if address is None else None
+    hints = (("hint", hint),) if hint else ()
+    return price(study, planner), tuple(notes), (*training, *cost, *hints)
 
 
 def launch(
@@ -114,6 +122,9 @@ def launch(
     # Before anything is written: what is wrong with a record is told as wrong input.
     made = [model for model in preparation.models.values() if not model.is_missing]
     tokenise(made, preparation, data_root, console)
+    hint = hint_unused_gpus(study, num_gpus=free_gpus()) if address is None else None
+    if hint:
+        console.print(f"Hint: {hint}", markup=False, highlight=False, soft_wrap=True)
     resolved = directory.create(study, data_root)
     setup = RunSetup(study, resolved, directory, preparation)
     with Driver(setup, address, console) as driver:

@@ -6,9 +6,11 @@ confirmation run on the first alone, because scores of different models are no r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-from spaces.errors import UnknownNameError
+from spaces.errors import InputError, UnknownNameError
 from spaces.model_sections import ModelEntry
 from spaces.stage_sections import Section
 from spaces.study_schema import Study
@@ -43,6 +45,29 @@ def study_of_model(study: Study, label: str) -> Study:
             "deepspeed": study.deepspeed if entry.deepspeed is None else entry.deepspeed,
         }
     )
+
+
+@contextmanager
+def naming_model(label: str, own: Study) -> Iterator[None]:
+    """Let what is wrong with a model name the key that the study file has.
+
+    What looks at one model speaks of ``model.name``; of several models that is
+    ``models.<label>.name``.
+
+    Args:
+        label: The model's label.
+        own: The study as this model sees it.
+
+    Raises:
+        InputError: The one that was raised inside, under the file's key.
+    """
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+        if label == own.model.name or not message.startswith("model."):
+            raise
+        raise InputError(f"models.{label}.{message.removeprefix('model.')}") from error
 
 
 def _training(study: Study, entry: ModelEntry) -> Section:

@@ -21,6 +21,13 @@ def describe(error: ValidationError) -> str:
     are told; where that is unclear, all its alternatives in one clause.
     """
     findings = [(list(_keys(finding["loc"])), finding) for finding in error.errors()]
+    # The first of several models is checked as the study's model too; the file has it once.
+    of_models = {tuple(path[2:]) for path, _ in findings if path[:1] == ["models"]}
+    findings = [
+        (path, finding)
+        for path, finding in findings
+        if path[:1] != ["model"] or tuple(path[1:]) not in of_models
+    ]
     missed: dict[str, list[Any]] = {}
     meant: dict[str, str] = {}
     for path, finding in findings:

@@ -15,7 +15,7 @@ from pathlib import Path
 from spaces.arms import arm_sequences
 from spaces.errors import InputError
 from spaces.fingerprints import fingerprint
-from spaces.model_axis import model_labels, study_of_model
+from spaces.model_axis import model_labels, naming_model, study_of_model
 from spaces.planner import Planner, TaskData
 from spaces.sequences import Stage
 from spaces.stage_names import resolve_stage
@@ -139,7 +139,8 @@ def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:
             path = str(run_dir / "models" / label if study.models else run_dir / "model")
             base = _scratch_identity(own, data, data_root)
         else:
-            path, base, config_file = _model(own.model)
+            with naming_model(label, own):
+                path, base, config_file = _model(own.model)
             _check_positions(config_file, tasks, own.model.name)
         models[label] = PreparedModel(own, path)
         planners[label] = Planner(own, catalogue, data, base)

@@ -19,6 +19,7 @@ from search.commands.options import (
     console,
 )
 from spaces.holdings import Shelf
+from spaces.model_axis import model_labels
 from spaces.study import load_study, parse_study, ready_made_studies
 from spaces.tasks import load_catalogue
 
@@ -88,14 +89,15 @@ def studies(as_json: AsJson = False) -> None:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     # Names are to be typed, so they are never cut.
-    for column in ("study", "model", "sequences", "targets", "description"):
-        table.add_column(column, no_wrap=column in ("study", "model"))
+    for column in ("study", "models", "sequences", "targets", "description"):
+        table.add_column(column, no_wrap=column == "study")
     for name, study in sorted(found.items()):
         searched = study.space.size if study.search.num_trials else 0
         compared = sum(len(arm.sequences) for arm in study.arms.values())
         table.add_row(
             name,
-            study.model.name.rpartition("/")[2],
+            # A hub id without its owner.
+            ", ".join(label.rpartition("/")[2] for label in model_labels(study)),
             f"{max(searched, compared):,}",
             str(len(study.targets)),
             study.description,

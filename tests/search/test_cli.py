@@ -213,6 +213,25 @@ def test_studies_lists_the_ready_made_ones(cli):
     assert listed <= set(out.split())
 
 
+def test_studies_lists_every_model(cli):
+    row = cli("studies")[1].partition("\nmodel-size ")[2].partition("\nmodel-size-small")[0]
+    # A narrow terminal breaks the cell.
+    assert {"base,", "large,", "xl,", "xxl"} <= set(row.split())
+
+
+def test_check_hints_at_a_gpu_that_is_not_used(cli, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    hint = "this machine has a GPU, and the study trains on CPUs"
+    words = "--set resources.gpus_per_worker=1"
+    status, out, _ = cli("check", "mini")
+    assert status == 0
+    assert hint in " ".join(out.split())
+    assert words in " ".join(out.split())
+    assert hint not in " ".join(cli("check", "mini", *words.split())[1].split())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert "hint" not in cli("check", "mini")[1]
+
+
 def test_an_unknown_command_or_option_ends_with_2(cli):
     assert cli("lanch", "mini")[0] == 2
     assert cli("check", "mini", "--nope")[0] == 2

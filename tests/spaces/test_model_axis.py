@@ -9,7 +9,7 @@ import yaml
 
 from spaces.arms import arm_models
 from spaces.errors import InputError, UnknownNameError
-from spaces.model_axis import model_labels, study_of_model
+from spaces.model_axis import model_labels, naming_model, study_of_model
 from spaces.study import Study, parse_study
 
 MODELS: dict[str, Any] = {
@@ -124,6 +124,31 @@ def test_a_sequence_is_in_one_arm_of_each_model():
 def test_what_is_wrong_with_models_is_said(content, message):
     with pytest.raises(InputError, match=message):
         study(**content)
+
+
+def test_what_is_wrong_with_the_first_model_is_said_once():
+    with pytest.raises(InputError) as told:
+        study(models={"a": {"name": "mini", "hidden_size": 4}})
+    assert "models.a.hidden_size: should be greater than or equal to 8" in str(told.value)
+    assert "model.hidden_size" not in str(told.value)
+
+
+def test_an_error_names_the_key_of_its_model():
+    found = study()
+    with (
+        pytest.raises(InputError, match=r"^models\.large\.name: no such folder"),
+        naming_model("large", study_of_model(found, "large")),
+    ):
+        raise InputError("model.name: no such folder")
+    # What is of no model, and what is of a single one, stays as it is.
+    single = study(models=None, model={"name": "mini"})
+    for label, own, message in (
+        ("large", study_of_model(found, "large"), "task 'a' is too long"),
+        ("mini", single, "model.name: no such folder"),
+    ):
+        with pytest.raises(InputError) as told, naming_model(label, own):
+            raise InputError(message)
+        assert str(told.value) == message
 
 
 def test_a_model_is_looked_up_by_its_label():

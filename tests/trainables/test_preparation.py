@@ -130,3 +130,10 @@ def test_inputs_longer_than_one_of_the_models_are_refused(tiny_model, data_root,
     models = {"tiny": {"name": str(tiny_model)}, "short": {"name": str(short)}}
     with pytest.raises(InputError, match="positions for 24"):
         prepare(of_models(models), data_root, tmp_path)
+
+
+def test_what_is_wrong_with_one_of_the_models_is_told_by_its_key(tiny_model, data_root, tmp_path):
+    (tmp_path / "empty").mkdir()
+    models = {"tiny": {"name": str(tiny_model)}, "other": {"name": str(tmp_path / "empty")}}
+    with pytest.raises(InputError, match=r"^models\.other\.name: .* has no config\.json"):
+        prepare(of_models(models), data_root, tmp_path)
