@@ -195,15 +195,13 @@ def _read_table(files: _Files, table: str, problems: list[Problem]) -> pd.DataFr
         problems.append(Problem(where, "missing", f"no such table. {files.remedy}"))
         return empty_frame(table)
     try:
-        # One file, not a dataset: a folder of partitions is not what a run directory holds.
-        opened = parquet.ParquetFile(pa.BufferReader(payload))
-        raw, num_lost = _sound_rows(opened)
+        raw, num_rows = _sound_rows(payload)
     except (pa.ArrowException, OSError, ValueError) as error:
         message = f"cannot be read as {table}: {error}. {files.remedy}"
         problems.append(Problem(where, "damaged", message))
         return empty_frame(table)
-    if num_lost:
-        message = f"{num_lost} of {opened.metadata.num_rows} rows cannot be read. {files.remedy}"
+    if len(raw) < num_rows:
+        message = f"{num_rows - len(raw)} of {num_rows} rows cannot be read. {files.remedy}"
         problems.append(Problem(where, "damaged", message))
     try:
         return typed_frame(raw, table)
@@ -222,14 +220,19 @@ def _read_table(files: _Files, table: str, problems: list[Problem]) -> pd.DataFr
     return frame
 
 
-def _sound_rows(opened: Any) -> tuple[pd.DataFrame, int]:
-    """Read a table, by row groups if it cannot be read at once; return also how many rows are lost.
+def _sound_rows(payload: bytes) -> tuple[pd.DataFrame, int]:
+    """Read a table, by row groups if it cannot be read at once; return also how many rows it has.
+
+    The frame has Arrow's own memory: it is for reading, and ``typed_frame`` makes the one copy.
 
     Raises:
-        ArrowException, OSError: No row group can be read.
+        ArrowException, OSError: It is no table, or no row group can be read.
     """
+    # One file, not a dataset: a folder of partitions is not what a run directory holds.
+    opened = parquet.ParquetFile(pa.BufferReader(payload))
+    num_rows = opened.metadata.num_rows
     try:
-        return opened.read().to_pandas(), 0
+        return opened.read().to_pandas(split_blocks=True), num_rows
     except (pa.ArrowException, OSError):
         if opened.num_row_groups < 2:
             raise
@@ -239,9 +242,9 @@ def _sound_rows(opened: Any) -> tuple[pd.DataFrame, int]:
             sound.append(opened.read_row_group(index))
         except (pa.ArrowException, OSError):
             num_lost += opened.metadata.row_group(index).num_rows
-            if num_lost == opened.metadata.num_rows:
+            if num_lost == num_rows:
                 raise
-    return pa.concat_tables(sound).to_pandas(), num_lost
+    return pa.concat_tables(sound).to_pandas(split_blocks=True), num_rows
 
 
 def _contradiction(tables: Mapping[str, pd.DataFrame]) -> str:

@@ -20,7 +20,6 @@ def test_frames_have_the_declared_columns_and_types(tmp_path):
         write_run(
             tmp_path / "run",
             trials=[{"sequence": "a>b", "score": 1.5, "hp.target.learning_rate": 1e-5}],
-            rungs=[{}],
             scores=[{}],
             stages=[{}],
         )
@@ -102,3 +101,14 @@ def test_the_large_run_of_the_benchmark_loads_whole(tmp_path):
     run = load_run(tmp_path / "run", strict=True)
     assert run.problems == ()
     assert len(run.rungs) == 3000
+
+
+def test_frames_may_be_written_to(tmp_path):
+    trials = [{"hp.target.learning_rate": 1e-5, "score": 1.0}, {"state": "failed", "rung": -1}]
+    run = load_run(write_run(tmp_path / "run", trials=trials, scores=[{}, {}], stages=[{}, {}]))
+    for table in TABLES:
+        found = getattr(run, table)
+        before = found.copy()
+        for name in found.columns:
+            found.loc[0, name] = before[name].iloc[1]
+        pd.testing.assert_series_equal(found.loc[0], before.loc[1], check_names=False)

@@ -80,7 +80,11 @@ def test_stages_may_count_as_parameters(run):
     assert {"stage_1", "stage_2"} <= set(found["parameter"])
 
 
-def test_the_runs_storage_holds_the_same(run, tmp_path):
+def test_the_runs_storage_holds_the_same(tmp_path):
+    # Few, for every trial is a transaction.
+    rows = trials(20)
+    study = {**STUDY, "hyperparameters": DECLARED}
+    run = load_run(write_run(tmp_path / "run", study, trials=rows))
     storage = optuna.storages.get_storage(f"sqlite:///{run.path / 'optuna.db'}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(study_name=run.name, storage=storage, direction="maximize")
@@ -90,7 +94,7 @@ def test_the_runs_storage_holds_the_same(run, tmp_path):
         BATCH: optuna.distributions.CategoricalDistribution([16, 32]),
         "target": optuna.distributions.CategoricalDistribution(["tags", "spans"]),
     }
-    for row in trials():
+    for row in rows:
         params = {n: row[f"hp.{n}"] for n in (RATE, DECAY, BATCH) if f"hp.{n}" in row}
         params["target"] = "tags"
         states = optuna.trial.TrialState
