@@ -18,6 +18,7 @@ from trainables.evaluation_plan import EvaluationSet
 from trainables.formats import FORMATS
 from trainables.formats.base import Feature
 from trainables.inputs import TaskInputs
+from trainables.watchdog import watched
 
 _log = logging.getLogger(__name__)
 #: Outputs go to worker 0 after so many batches of each worker: what is under way stays small.
@@ -55,8 +56,9 @@ def outputs_of(
     made: dict[int, list[Any]] = {}
     run = _Passes(engine, inputs, target, world_size)
     num_turns = math.ceil(len(batches) / world_size)
-    with torch.inference_mode():
+    with torch.inference_mode(), watched() as live:
         for turn in range(num_turns):
+            live()
             index = turn * world_size + rank
             found = run([feature for feature, _ in batches[min(index, len(batches) - 1)]])
             if index < len(batches):

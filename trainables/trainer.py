@@ -37,6 +37,7 @@ from trainables.session_config import SessionConfig
 from trainables.steps import Layout, stage_steps
 from trainables.storage.errors import EntryLostError
 from trainables.store import StageStore
+from trainables.watchdog import watched
 
 _log = logging.getLogger(__name__)
 #: Steps that wait ready while a GPU works. On a CPU there is no core to make them meanwhile.
@@ -194,8 +195,10 @@ class Trainer:
             until=until,
             counted=meter.is_on,
         )
-        with ahead(steps, STEPS_AHEAD if engine.device.type == "cuda" else 0) as ready:
+        depth = STEPS_AHEAD if engine.device.type == "cuda" else 0
+        with ahead(steps, depth) as ready, watched() as live:
             for step in ready:
+                live()
                 # Dropout is seeded anew at every step: a continued stage needs no saved RNG state.
                 seed_device(derived_seed("dropout", seed, step.number, self._rank), engine.device)
                 meter.count(engine.train_step(iter(step.batches)), step.num_tokens)

@@ -13,6 +13,10 @@ from trainables.mini import MODEL_DIR
 from trainables.preparation import MINI
 from trainables.progress_board import reporting
 from trainables.session_config import SessionConfig
+from trainables.watchdog import watch_this_process
+
+#: Seconds a worker has beyond the process group's time-out before it is ended for hanging.
+GRACE_S = 300.0
 
 
 class TrainingWorker:
@@ -55,8 +59,10 @@ class TrainingWorker:
         """
         import torch  # noqa: PLC0415  (in this process alone)
 
-        from trainables.engine import init_process  # noqa: PLC0415
+        from trainables.engine import TIMEOUT_S, init_process  # noqa: PLC0415
 
+        # Later than the process group's, which knows who waits for whom.
+        watch_this_process(TIMEOUT_S + GRACE_S)
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
         torch.set_num_threads(max(1, int(cpus)))
         init_process(self._rank, self._world_size, address, port)
