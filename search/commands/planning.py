@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from search.commands.options import (
 from spaces.holdings import Shelf
 from spaces.model_axis import model_labels
 from spaces.study import load_study, parse_study, ready_made_studies
+from spaces.study_keys import render_keys, study_keys
 from spaces.tasks import load_catalogue
 
 
@@ -78,8 +80,20 @@ def tasks(
         console.print(shown)
 
 
-def studies(as_json: AsJson = False) -> None:
-    """List the ready-made studies."""
+def studies(
+    keys: Annotated[
+        bool,
+        typer.Option("--keys", help="List every key of a study file: values, default and unit."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the ready-made studies, or the keys that a study file may have."""
+    if keys:
+        if as_json:
+            console.print_json(json.dumps([asdict(key) for key in study_keys()]))
+        else:
+            print(render_keys(), end="")
+        return
     found = {
         name: parse_study(text, f"study {name}") for name, text in ready_made_studies().items()
     }

@@ -219,6 +219,15 @@ def test_studies_lists_every_model(cli):
     assert {"base,", "large,", "xl,", "xxl"} <= set(row.split())
 
 
+def test_studies_lists_every_key_of_a_study_file(cli):
+    status, out, _ = cli("studies", "--keys")
+    assert status == 0
+    assert "| `training.batch_size` | whole number, at least 1 | `32` | examples |" in out
+    names = [key["name"] for key in json.loads(cli("studies", "--keys", "--json")[1])]
+    assert out.count("\n| `") == len(names)
+    assert "storage.max_size_gb" in names
+
+
 def test_check_hints_at_a_gpu_that_is_not_used(cli, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     hint = "this machine has a GPU, and the study trains on CPUs"
