@@ -10,6 +10,7 @@ clipping and dropout, one after the other in this process, in turn, and the medi
 Useful tokens are those of the examples: padding counts for nothing. A session's speed is taken from
 two stages of different lengths: what the longer one takes more is steps alone, without start-up.
 
+``bare, compiled`` is the bare loop with a compiled encoder, without the time that compiling takes.
 ``--evaluate`` adds examples a second of an evaluation, beside a loop that pads batches in the
 set's own order; ``--start-up`` adds the seconds from nothing to the first step, in a new process
 and in one that has trained before. ``--save FILE`` keeps the ratios, and ``--check FILE`` fails if
@@ -37,6 +38,7 @@ from training_peers import (
     Clock,
     Job,
     bare,
+    bare_compiled,
     bare_deepspeed,
     token_counts,
     trainer,
@@ -46,6 +48,7 @@ from training_ratios import compare_ratios, load_ratios, save_ratios
 from training_start import measure_start_up
 from transformers import XLMRobertaForMaskedLM
 
+from spaces.plan import StagePlan
 from spaces.sequences import Sequence
 from spaces.study import Study, load_study
 from trainables.data import load_records
@@ -54,6 +57,7 @@ from trainables.preparation import Preparation, prepare
 from trainables.pretraining import make_config, save_model, train_tokenizer
 from trainables.session import Session
 from trainables.session_config import SessionConfig
+from trainables.steps import Layout, stage_steps
 
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.process_time}
 #: Width, layers and heads of the encoders.
@@ -69,7 +73,10 @@ PEERS = {
     "HF": trainer,
     "HF + DeepSpeed": trainer_deepspeed,
     "DeepSpeed": bare_deepspeed,
+    "bare, compiled": bare_compiled,
 }
+#: Peers that are measured unless others are named: compiling takes minutes.
+USUAL_PEERS = tuple(peer for peer in PEERS if peer != "bare, compiled")
 REAL_TASKS = ("mnli", "ud_upos", "squad1")
 MINI_TASKS = ("mini_entail", "mini_supertag", "mini_qa", "mini_completion")
 
@@ -164,6 +171,19 @@ def flops(job: Job, steps: int) -> float:
     )
 
 
+def making_seconds(session: Session, plan: StagePlan, device: torch.device, now: Clock) -> float:
+    """Return the seconds in which a step's batches are made: what a device could wait for."""
+    settings = plan.settings
+    layout = Layout(0, 1, device, settings.batch_size, packed=True)
+    steps = stage_steps(
+        session.inputs, plan.mixture, settings, layout, start=0, until=settings.steps
+    )
+    next(steps)  # the order of the examples is drawn for it
+    started = now()
+    made = sum(1 for _ in steps)
+    return (now() - started) / made
+
+
 def measure(task: str, model: str, arguments: argparse.Namespace, folder: str) -> dict[str, float]:
     """Return how many times as fast as each peer a session trains a task; print the figures."""
     root = Path(arguments.data_root) if arguments.data_root else None
@@ -215,6 +235,13 @@ def measure(task: str, model: str, arguments: argparse.Namespace, folder: str) -
         f"{statistics.median(start_up):.2f} s",
         flush=True,
     )
+    making = making_seconds(long, plan, device, job.now)
+    share = making / statistics.median(times["taskorder"])
+    print(
+        f"    making a step's batches takes {making * 1e3:.2f} ms, {share:.1%} of a step"
+        + (", in a thread of its own" if device.type == "cuda" else ""),
+        flush=True,
+    )
     needed = flops(job, arguments.steps) / arguments.steps
     rows = {}
     for name, seconds in times.items():
@@ -258,7 +285,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clock", choices=CLOCKS, default="wall" if on_gpu else "cpu")
     parser.add_argument("--precision", default="bf16" if on_gpu else "fp32")
     parser.add_argument("--zero-stage", type=int, default=0)
-    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(USUAL_PEERS))
     parser.add_argument("--evaluate", action="store_true", help="measure an evaluation, too")
     parser.add_argument("--eval-batch-size", type=int, default=64)
     parser.add_argument("--start-up", action="store_true", help="measure a new process, too")
@@ -291,9 +318,10 @@ def main() -> None:
         model = make_model(arguments, arguments.tasks, Path(folder) / "model")
         for task in arguments.tasks:
             ratios[task] = measure(task, model, arguments, folder)
-    print(f"\n{'taskorder is so many times as fast as':38}" + "".join(f"{p:>16}" for p in PEERS))
+    peers = arguments.peers
+    print(f"\n{'taskorder is so many times as fast as':38}" + "".join(f"{p:>16}" for p in peers))
     for task, row in ratios.items():
-        print(f"{task:38}" + "".join(f"{row.get(peer, float('nan')):16.2f}" for peer in PEERS))
+        print(f"{task:38}" + "".join(f"{row[peer]:16.2f}" for peer in peers))
     if arguments.save:
         save_ratios(arguments.save, setting, ratios)
     if kept is not None and (worse := compare_ratios(kept, ratios)):

@@ -242,12 +242,13 @@ class Engine:
                 f"(learning rate {rate:.2e}). Lower the learning rate or use precision fp32."
             )
 
-    @torch.inference_mode(False)
-    @torch.no_grad()
     def logits(self, **inputs: Any) -> Tensor:
         """Run the model without gradients in evaluation mode."""
         self._set_mode(training=False)
-        output: Tensor = self.engine(**inputs)
+        # Under ZeRO 3 weights are gathered on the way, and one made in inference mode could not be
+        # trained any more.
+        with torch.inference_mode(not self.gathers_weights), torch.no_grad():
+            output: Tensor = self.engine(**inputs)
         return output
 
     def encoder_weights(self) -> dict[str, Tensor]:

@@ -130,6 +130,26 @@ def test_encoder_weights_make_the_same_encoder(tiny_model, zero_stage):
     assert all(weight.dtype == torch.float32 for weight in weights.values())
 
 
+@pytest.mark.parametrize("zero_stage", ZERO)
+def test_an_evaluation_on_the_way_changes_nothing(tiny_model, zero_stage):
+    form = "token_classification"
+    # No parameter is small enough to stay whole under ZeRO 3.
+    zero = {"stage": zero_stage, "stage3_param_persistence_threshold": 0}
+    path = tiny_model.parent / f"evaluated{zero_stage}.json"
+    path.write_text(json.dumps({"zero_optimization": zero}), encoding="utf-8")
+    stage = Stage(tiny_model, (form,), tiny.settings(dropout=0.2), str(path))
+    expected = stage.losses()
+    batch = {"input_ids": torch.tensor([[0, 9, 8, 2]]), "attention_mask": torch.ones(1, 4).long()}
+    engine = stage.engine()
+    found = []
+    for step in range(stage.settings.steps):
+        with torch.inference_mode():
+            assert not engine.logits(task=form, **batch).requires_grad
+        found += stage.run(engine, step + 1)
+    engine.destroy()
+    assert found == expected
+
+
 def test_dropout_is_reproducible_and_differs_between_steps(tiny_model):
     stage = Stage(tiny_model, ("sequence_classification",), tiny.settings(dropout=0.3))
     assert stage.losses() == stage.losses()
