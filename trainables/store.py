@@ -39,13 +39,14 @@ from trainables.storage.entries import (
 from trainables.storage.errors import EntryLostError, store_error
 from trainables.storage.files import Files
 from trainables.storage.housekeeping import evict
-from trainables.storage.inventory import Stocktaker, note_use, read_clock
+from trainables.storage.inventory import Stocktaker
 from trainables.storage.leases import Leases
 from trainables.storage.local_files import LocalFiles
 from trainables.storage.owners import Ask, Owner
 from trainables.storage.presence import Liveness, declare_dead, pinned_by_others
 from trainables.storage.quarantine import Quarantined, set_aside
 from trainables.storage.remote_files import RemoteFiles
+from trainables.storage.uses import note_use, read_clock
 
 __all__ = ["Entry", "EntryKey", "Evicted", "Kind", "StageStore", "StoreReport"]
 
@@ -207,16 +208,20 @@ class StageStore:
     # Room.
 
     def size_bytes(self) -> int:
-        """Return what the store takes, unfinished writes and what was set aside included."""
+        """Return what the store takes, unfinished writes and what was set aside included.
+
+        Quick: by the sizes that entries had when they were first seen.
+        """
         return self._stocktaker.size_bytes()
 
     def entries(self) -> list[Entry]:
-        """Return every complete entry. Reads a listing; metadata only once."""
-        return [candidate.entry for candidate in self._stocktaker.take().entries]
+        """Return every complete entry, by a listing of every file; metadata is read once."""
+        stock = self._stocktaker.take(exact=True)
+        return [candidate.entry for candidate in stock.entries]
 
     def evicted(self, kind: Kind = "stages") -> dict[str, Evicted]:
         """Return the tombstones of entries that were evicted and not made again, by key."""
-        stock = self._stocktaker.take()
+        stock = self._stocktaker.take(exact=True)
         there = {candidate.entry.key for candidate in stock.entries if candidate.entry.kind == kind}
         return {e.key: e for e in stock.tombstones if e.kind == kind and e.key not in there}
 

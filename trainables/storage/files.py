@@ -152,5 +152,8 @@ class Files(Protocol):
     def names(self, folder: str) -> list[str]:
         """Return the last parts of the names in a folder, sorted; none if it is not there."""
 
+    def names_many(self, folders: Iterable[str]) -> dict[str, list[str]]:
+        """Return ``names`` of many folders, by folder."""
+
     def walk(self, folder: str) -> Iterator[Found]:
         """Return every file under a folder, in any order."""

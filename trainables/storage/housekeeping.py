@@ -29,11 +29,12 @@ from trainables.storage.entries import (
     read_object,
     tombstone_name,
 )
-from trainables.storage.eviction import Choice, choose
+from trainables.storage.eviction import Candidate, Choice, choose
 from trainables.storage.files import Files
-from trainables.storage.inventory import CLOCK, Inventory, Stocktaker, read_clock
+from trainables.storage.inventory import Inventory, Stocktaker
 from trainables.storage.leases import Lease, Leases
 from trainables.storage.presence import forget_dead, pinned_by_others
+from trainables.storage.uses import CLOCK, read_clock
 
 #: A file that belongs to no entry is swept when it is older than this, by the storage's own clock.
 #: No upload takes as long, and no lease tells: writing needs none.
@@ -68,33 +69,67 @@ def evict(
     lease = leases.acquire_named("store/evict")
     if not isinstance(lease, Lease):
         return []
+    now = max((found.modified_at or 0.0 for found in files.walk(_folder(lease))), default=0.0)
+    gone: list[Evicted] = []
     try:
         forget_dead(files, leases.me, leases.is_alive)
-        stock = stocktaker.take()
-        excess = stock.size_bytes - max_bytes
-        excess -= _finish(files, stock)
-        excess -= _sweep(files, stock, lease)
-        excess -= _empty_quarantine(files, stock, excess)
-        others = pinned_by_others(files, leases.me, leases.is_alive)
-        chosen, clock = choose(stock.entries, stock.tombstones, protected | others.keys(), excess)
-        if not chosen:
-            return []
-        files.write(CLOCK, json.dumps({"clock": max(clock, read_clock(files))}).encode())
-        return _evict(files, chosen, leases)
+        # What is known of an entry may be old; if it is again, it is not relied on any more.
+        for exact in (False, False, True):
+            stock = stocktaker.take(exact=exact, now=now)
+            excess = stock.size_bytes - max_bytes
+            excess -= _finish(files, stock)
+            excess -= _sweep(files, stock, now)
+            excess -= _empty_quarantine(files, stock, excess)
+            others = pinned_by_others(files, leases.me, leases.is_alive)
+            chosen, clock = _choose(stocktaker, stock, protected | others.keys(), excess)
+            if not chosen:
+                break
+            files.write(CLOCK, json.dumps({"clock": max(clock, read_clock(files))}).encode())
+            done, num_changed = _evict(files, chosen, leases)
+            stocktaker.forget((choice.entry.kind, choice.entry.key) for choice in chosen)
+            gone += done
+            if not num_changed:
+                break
     finally:
         leases.release(lease)
+    return gone
 
 
-def _evict(files: Files, chosen: Sequence[Choice], leases: Leases) -> list[Evicted]:
-    """Evict what was chosen, but for what others protect by now."""
+def _choose(
+    stocktaker: Stocktaker, stock: Inventory, protected: Set[EntryKey], excess_bytes: int
+) -> tuple[list[Choice], float]:
+    """Choose what is to go, by the uses that are noted by now.
+
+    What is known of uses is never more than there were. So what goes by that is looked up, until
+    nothing goes that was not: then all that stays is worth more, however often it was used since.
+    """
+    sure: dict[EntryKey, Candidate] = {}
+    entries = stock.entries
+    while True:
+        chosen, clock = choose(entries, stock.tombstones, protected, excess_bytes)
+        unsure = [c.entry for c in chosen if (c.entry.kind, c.entry.key) not in sure]
+        if not unsure:
+            return chosen, clock
+        sure |= stocktaker.with_uses(unsure)
+        entries = [sure.get((one.entry.kind, one.entry.key), one) for one in entries]
+
+
+def _evict(files: Files, chosen: Sequence[Choice], leases: Leases) -> tuple[list[Evicted], int]:
+    """Evict what was chosen, but for what others protect by now.
+
+    Returns:
+        What went, and how many were other than they were known.
+    """
     at = datetime.now(UTC).isoformat(timespec="seconds")
     going: dict[EntryKey, tuple[Evicted, bytes]] = {}
+    num_changed = 0
     for choice in chosen:
         entry = choice.entry
         name = meta_name(entry.kind, entry.key)
         meta = files.read_many([name]).get(name)
         if meta is None or not _is_of(meta, entry):
-            continue  # set aside, dropped or written anew since the listing
+            num_changed += 1  # set aside, dropped or written anew since it was looked at
+            continue
         evicted = Evicted(
             kind=entry.kind,
             key=entry.key,
@@ -117,7 +152,7 @@ def _evict(files: Files, chosen: Sequence[Choice], leases: Leases) -> list[Evict
         for name in (evicted.data, USED):
             files.remove(f"{folder}/{name}")
         files.prune(folder)
-    return [evicted for evicted, _ in going.values()]
+    return [evicted for evicted, _ in going.values()], num_changed
 
 
 def _finish(files: Files, stock: Inventory) -> int:
@@ -136,10 +171,8 @@ def _finish(files: Files, stock: Inventory) -> int:
     return freed
 
 
-def _sweep(files: Files, stock: Inventory, lease: Lease) -> int:
+def _sweep(files: Files, stock: Inventory, now: float) -> int:
     """Remove old files that belong to no entry; return the bytes that this frees."""
-    folder = lease.name.rpartition("/")[0]
-    now = max((found.modified_at or 0.0 for found in files.walk(folder)), default=0.0)
     freed = 0
     for found in stock.orphans:
         # A storage that does not tell how old a file is keeps it.
@@ -168,3 +201,8 @@ def _is_of(meta: bytes, entry: Entry) -> bool:
     except DamagedError:
         return False
     return content.get("sha256") == entry.sha256 and content.get("data", entry.data) == entry.data
+
+
+def _folder(lease: Lease) -> str:
+    """Return where a lease is, whose files tell the storage's clock."""
+    return lease.name.rpartition("/")[0]

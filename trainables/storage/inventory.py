@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from typing import cast
 
 from spaces.errors import StoreError
 from trainables.storage.entries import (
@@ -16,18 +17,25 @@ from trainables.storage.entries import (
     Entry,
     EntryKey,
     Evicted,
+    Kind,
     decode,
     decode_tombstone,
+    folder_name,
     key_of_tombstone,
     meta_name,
-    number,
-    read_object,
+    tombstone_name,
 )
 from trainables.storage.eviction import Candidate
 from trainables.storage.files import Files, Found
+from trainables.storage.index import Index, Row, read_index, write_index
 from trainables.storage.quarantine import QUARANTINE, REASON
+from trainables.storage.uses import candidate_of
 
-CLOCK = "clock.json"
+#: Every file is listed when that was not done for a day, by the storage's own clock: files that are
+#: nobody's are swept at that age, and what the index may have wrong is put right.
+EXACT_EVERY_S = 24 * 3600.0
+#: The index is written when more of it has changed: so many entries, or this share of them.
+MIN_UNWRITTEN, UNWRITTEN_SHARE = 100, 0.02
 
 
 @dataclass
@@ -36,7 +44,7 @@ class Inventory:
 
     Attributes:
         size_bytes: Bytes of all of it.
-        entries: The complete entries, with their uses.
+        entries: The complete entries; what is known of their uses, which may be more by now.
         tombstones: The evicted ones.
         orphans: Data and temporary files that belong to no entry.
         quarantined: Data that was set aside, oldest first.
@@ -50,7 +58,10 @@ class Inventory:
 
 
 class Stocktaker:
-    """Takes stock of a store; what it has read once it does not read again.
+    """Takes stock of a store; what it, or the index, has read once it does not read again.
+
+    A quick look lists the folders of entries and trusts what is known of them: an entry that
+    another process evicted and made again is told as it was first. An exact one lists every file.
 
     Args:
         files: The store's files.
@@ -58,117 +69,184 @@ class Stocktaker:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._known: dict[Found, Entry] = {}
+        self._index: Index | None = None
+        self._num_unwritten = 0
 
     def size_bytes(self) -> int:
-        """Return what the store takes: entries, what is nobody's, what was set aside."""
-        return sum(found.size_bytes for found in self._listing())
+        """Return what the store takes: entries, what is nobody's, what was set aside; quick."""
+        index, loose = self._look(frozenset(), exact=False, now=0.0)
+        files = (*loose, *self._files.walk(QUARANTINE))
+        return _num_bytes(index) + sum(found.size_bytes for found in files)
 
-    def take(self) -> Inventory:
-        """Return what there is."""
-        found = {item.name: item for item in self._listing()}
-        set_aside = {name for name in found if name.startswith(f"{QUARANTINE}/")}
-        entries = self._read_entries(found)
-        used = self._files.read_many(
-            name for name in (f"{entry.folder}/{USED}" for entry in entries) if name in found
-        )
-        data = {entry.data_name for entry in entries}
+    def take(self, *, exact: bool = False, now: float = 0.0) -> Inventory:
+        """Return what there is.
+
+        Args:
+            exact: Whether to list every file.
+            now: The storage's clock, if it is known; the first look of a day is an exact one.
+        """
+        evicted = self._evicted_keys()
+        index, loose = self._look(evicted, exact=exact, now=now)
+        if exact:
+            index.tombstones.clear()
+        folders = {_folder(found.name) for found in loose}
+        index.tombstones = self._tombstones(index.tombstones, evicted, folders)
+        self._keep_index(index)
         # Metadata that we cannot read may be a later version's: its files are not ours to sweep.
-        strange = {name.rpartition("/")[0] for name in found if name.endswith(f"/{META}")}
-        strange -= {entry.folder for entry in entries}
+        strange = {_folder(found.name) for found in loose if found.name.endswith(f"/{META}")}
+        quarantine = list(self._files.walk(QUARANTINE))
         return Inventory(
-            size_bytes=sum(item.size_bytes for item in found.values()),
-            entries=[_candidate(entry, used.get(f"{entry.folder}/{USED}")) for entry in entries],
-            tombstones=self._tombstones(),
+            size_bytes=_num_bytes(index) + sum(f.size_bytes for f in (*loose, *quarantine)),
+            entries=[index.rows[key].candidate for key in sorted(index.rows)],
+            tombstones=list(index.tombstones.values()),
             orphans=[
-                item
-                for name, item in found.items()
-                if name not in data
-                and name not in set_aside
-                and not name.endswith((f"/{META}", f"/{USED}"))
-                and name.rpartition("/")[0] not in strange
+                found
+                for found in loose
+                if not found.name.endswith((f"/{META}", f"/{USED}"))
+                and _folder(found.name) not in strange
             ],
             quarantined=sorted(
-                (found[name] for name in set_aside if not name.endswith((REASON, META))),
-                key=lambda item: item.modified_at or 0.0,
+                (found for found in quarantine if not found.name.endswith((REASON, META))),
+                key=lambda found: found.modified_at or 0.0,
             ),
         )
 
-    def _listing(self) -> Iterator[Found]:
-        for top in (*KINDS, QUARANTINE):
-            yield from self._files.walk(top)
-
-    def _read_entries(self, found: dict[str, Found]) -> list[Entry]:
-        """Return the complete entries; what is damaged is set aside by whoever looks for it."""
-        keys = {name: key for name in found if (key := _key_of(name)) is not None}
-        known = {
-            found[name]: entry
-            for name in keys
-            if (entry := self._known.get(found[name])) is not None and entry.data_name in found
+    def with_uses(self, entries: Iterable[Entry]) -> dict[EntryKey, Candidate]:
+        """Return entries with the uses that are noted by now."""
+        names = {f"{entry.folder}/{USED}": entry for entry in entries}
+        found = self._files.read_many(names)
+        return {
+            (entry.kind, entry.key): candidate_of(entry, found.get(name))
+            for name, entry in names.items()
         }
-        for name, payload in self._files.read_many(
-            n for n in keys if found[n] not in known
-        ).items():
-            try:
-                entry = decode(*keys[name], payload, self._files.where(name))
-            except (DamagedError, StoreError):
-                continue  # damaged, or a later version's
-            if entry.data_name in found:
-                known[found[name]] = replace(entry, size_bytes=found[entry.data_name].size_bytes)
-        self._known = known
-        return sorted(known.values(), key=lambda entry: (entry.kind, entry.key))
 
-    def _tombstones(self) -> list[Evicted]:
-        names: dict[str, EntryKey] = {}
-        for kind in KINDS:
-            for name in self._files.names(f"{EVICTED}/{kind}"):
-                if (key := key_of_tombstone(name)) is not None:
-                    names[f"{EVICTED}/{kind}/{name}"] = kind, key
-        read = self._files.read_many(names)
-        decoded = (decode_tombstone(*names[name], payload) for name, payload in read.items())
-        return [evicted for evicted in decoded if evicted is not None]
+    def forget(self, keys: Iterable[EntryKey]) -> None:
+        """Forget entries that have changed."""
+        if self._index is not None:
+            for key in keys:
+                self._index.rows.pop(key, None)
+                self._index.tombstones.pop(key, None)
+
+    def _look(
+        self, evicted: Set[EntryKey], *, exact: bool, now: float
+    ) -> tuple[Index, list[Found]]:
+        """Bring the index up to date; return it, and the files that belong to no entry in it."""
+        if self._index is None:
+            self._index = read_index(self._files)
+            exact = exact or self._index is None
+        index = self._index = self._index or Index()
+        if exact or now - index.listed_at > EXACT_EVERY_S:
+            return index, self._list_files(index, now)
+        return index, self._list_folders(index, evicted)
+
+    def _list_folders(self, index: Index, evicted: Set[EntryKey]) -> list[Found]:
+        """Look for entries that came and went; one with a tombstone may be half evicted."""
+        there = set(self._keys())
+        new = {key for key in there if key not in index.rows or key in evicted}
+        self._renew(index, there - new, new)
+        loose = new - index.rows.keys()
+        return [found for key in loose for found in self._files.walk(folder_name(*key))]
+
+    def _list_files(self, index: Index, now: float) -> list[Found]:
+        """List every file; read the entries that are new or have changed."""
+        folders: dict[str, dict[str, Found]] = {}
+        for found in (found for kind in KINDS for found in self._files.walk(kind)):
+            folders.setdefault(_folder(found.name), {})[found.name] = found
+            now = max(now, found.modified_at or 0.0)
+        index.listed_at = now
+        metas = {
+            key: meta
+            for folder, files in folders.items()
+            if (key := _key_of(folder)) is not None and (meta := files.get(f"{folder}/{META}"))
+        }
+        same = {k for k, m in metas.items() if k in index.rows and index.rows[k].meta == m[1:]}
+        self._renew(index, same, metas.keys() - same)
+        for key, row in list(index.rows.items()):
+            entry = row.candidate.entry
+            files = folders[entry.folder]
+            data = files.get(entry.data_name)
+            if data is None:
+                del index.rows[key]  # damaged: whoever looks for it sets it aside
+                continue
+            used = files.get(f"{entry.folder}/{USED}")
+            own = [data, metas[key], *([used] if used else [])]
+            candidate = replace(row.candidate, entry=replace(entry, size_bytes=data.size_bytes))
+            num_bytes = sum(found.size_bytes for found in own)
+            index.rows[key] = Row(candidate, num_bytes, (metas[key][1], metas[key][2]))
+            for found in own:
+                del files[found.name]
+        return [found for files in folders.values() for found in files.values()]
+
+    def _keys(self) -> Iterator[EntryKey]:
+        """Return the entries that there are folders of."""
+        shards = [f"{kind}/{shard}" for kind in KINDS for shard in self._files.names(kind)]
+        for shard, names in self._files.names_many(shards).items():
+            for name in names:
+                if (key := _key_of(f"{shard}/{name}")) is not None:
+                    yield key
+
+    def _renew(self, index: Index, kept: Set[EntryKey], new: Iterable[EntryKey]) -> None:
+        """Keep some entries, read others, forget the rest.
+
+        What is damaged, or a later version's, is not among them.
+        """
+        gone = index.rows.keys() - kept
+        for key in gone:
+            del index.rows[key]
+        names = {meta_name(*key): key for key in new}
+        for name, payload in self._files.read_many(names).items():
+            key = names[name]
+            with contextlib.suppress(DamagedError, StoreError):
+                entry = decode(*key, payload, self._files.where(name))
+                candidate = Candidate(entry, 1.0, entry.clock)
+                index.rows[key] = Row(candidate, entry.size_bytes + len(payload), None)
+        self._num_unwritten += len(gone | names.keys())
+
+    def _keep_index(self, index: Index) -> None:
+        """Write the index if it has changed much; who may only read the store does without."""
+        if self._num_unwritten > max(MIN_UNWRITTEN, UNWRITTEN_SHARE * len(index.rows)):
+            with contextlib.suppress(StoreError):
+                write_index(self._files, index)
+            self._num_unwritten = 0
+
+    def _evicted_keys(self) -> set[EntryKey]:
+        """Return the keys of tombstones."""
+        return {
+            (kind, key)
+            for kind in KINDS
+            for name in self._files.names(f"{EVICTED}/{kind}")
+            if (key := key_of_tombstone(name)) is not None
+        }
+
+    def _tombstones(
+        self, known: Mapping[EntryKey, Evicted], keys: Iterable[EntryKey], folders: Set[str]
+    ) -> dict[EntryKey, Evicted]:
+        """Return tombstones; anew where there are files: their eviction is to be finished."""
+        found = {k: known[k] for k in keys if k in known and folder_name(*k) not in folders}
+        names = {tombstone_name(*key): key for key in keys if key not in found}
+        for name, payload in self._files.read_many(names).items():
+            evicted = decode_tombstone(*names[name], payload)
+            if evicted is not None:
+                found[names[name]] = evicted
+        self._num_unwritten += len(names)
+        return found
 
 
-def read_clock(files: Files) -> float:
-    """Return the store's eviction clock."""
-    payload = files.read_many([CLOCK]).get(CLOCK, b"{}")
+def _num_bytes(index: Index) -> int:
+    """Return what the entries take that are known."""
+    return sum(row.num_bytes for row in index.rows.values())
+
+
+def _folder(name: str) -> str:
+    """Return the folder of a file."""
+    return name.rpartition("/")[0]
+
+
+def _key_of(folder: str) -> EntryKey | None:
+    """Return the entry whose folder this is; ``None`` for any other folder."""
+    kind, _, rest = folder.partition("/")
+    key = rest.rpartition("/")[2]
     try:
-        return number(read_object(payload).get("clock"))
-    except DamagedError:
-        return 0.0
-
-
-def note_use(files: Files, entry: Entry) -> None:
-    """Count a use of an entry. Two at the same moment may be counted as one."""
-    name = f"{entry.folder}/{USED}"
-    uses = _uses(files.read_many([name]).get(name))
-    content = {"uses": (uses[0] if uses else 1.0) + 1, "clock": read_clock(files)}
-    files.write(name, json.dumps(content).encode(), durable=False)
-
-
-def _key_of(name: str) -> EntryKey | None:
-    """Return the entry whose metadata a file is; ``None`` for any other file."""
-    for kind in KINDS:
-        if name.startswith(f"{kind}/") and name.endswith(f"/{META}"):
-            key = name.split("/")[-2]
-            try:
-                return (kind, key) if meta_name(kind, key) == name else None
-            except StoreError:
-                return None
-    return None
-
-
-def _candidate(entry: Entry, used: bytes | None) -> Candidate:
-    uses = _uses(used)
-    return Candidate(entry, *uses) if uses else Candidate(entry, 1.0, entry.clock)
-
-
-def _uses(payload: bytes | None) -> tuple[float, float] | None:
-    """Return how often an entry was used and the clock then; ``None`` if that is not noted."""
-    if payload is None:
+        return (cast("Kind", kind), key) if folder_name(kind, key) == folder else None
+    except StoreError:
         return None
-    try:
-        content = read_object(payload)
-    except DamagedError:
-        return None
-    return max(1.0, number(content.get("uses"))), number(content.get("clock"))

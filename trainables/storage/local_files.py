@@ -174,6 +174,10 @@ class LocalFiles:
             except (FileNotFoundError, NotADirectoryError):
                 return []
 
+    def names_many(self, folders: Iterable[str]) -> dict[str, list[str]]:
+        """See ``Files``."""
+        return {folder: self.names(folder) for folder in folders}
+
     def walk(self, folder: str) -> Iterator[Found]:
         """See ``Files``."""
         root, waiting = str(self._root), [folder]

@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,8 @@ CONDITIONAL = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 PAUSES_S = (0.5, 1, 2, 4, 8, 15, 30)
 #: Parts of a large file that are read at the same time.
 NUM_PARTS = 8
+#: Folders that are listed at the same time.
+NUM_LISTINGS = 16
 #: Whose errors, beside the operating system's, speak of a storage that does not answer.
 _REMOTE_LIBRARIES = {"aiobotocore", "botocore", "aiohttp", "azure", "gcsfs", "google", "requests"}
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "created", "modified")
@@ -215,6 +218,12 @@ class RemoteFiles:
             return sorted({path.rstrip("/").rpartition("/")[2] for path in found})
 
         return [name for name in self._call(folder, ls) if name]
+
+    def names_many(self, folders: Iterable[str]) -> dict[str, list[str]]:
+        """See ``Files``. Many at the same time."""
+        asked = list(folders)
+        with ThreadPoolExecutor(NUM_LISTINGS) as pool:
+            return dict(zip(asked, pool.map(self.names, asked), strict=True))
 
     def walk(self, folder: str) -> Iterator[Found]:
         """See ``Files``."""

@@ -138,8 +138,8 @@ def test_an_entry_that_changed_since_the_listing_stays(store, monkeypatch):
     fill(store, a=1, b=2)
     real = store._stocktaker.take
 
-    def changed():
-        stock = real()
+    def changed(**how):
+        stock = real(**how)
         store.drop("stages", A)
         store.drop("stages", B)
         store.put("stages", B, TENSORS, {})

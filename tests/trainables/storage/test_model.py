@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from spaces.errors import StoreError
 from tests.trainables.storage.stores import store_of, stranger
+from trainables.storage import inventory
 from trainables.storage.entries import meta_name
 from trainables.storage.leases import Lease
 from trainables.storage.presence import Presence
@@ -36,6 +37,9 @@ class StoreModel(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
+        # The index is kept of any store, so that each of them finds one that another wrote.
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(inventory, "MIN_UNWRITTEN", 0)
         self.folder = None
         if self.url == "local":
             self.folder = tempfile.mkdtemp()
@@ -59,6 +63,7 @@ class StoreModel(RuleBasedStateMachine):
     def teardown(self):
         if not hasattr(self, "place"):
             return
+        self.patch.undo()
         if self.folder:
             shutil.rmtree(self.folder)
         else:
@@ -179,7 +184,7 @@ class StoreModel(RuleBasedStateMachine):
     def reopen(self):
         """A store remembers nothing that matters."""
         for store in self.stores.values():
-            store._stocktaker._known = {}
+            store._stocktaker = inventory.Stocktaker(store.files)
 
     @invariant()
     def what_is_seen_without_touching_agrees(self):
