@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="A first run, without any data: taskorder launch mini",
 )
 #: In the order that ``--help`` lists them.
 COMMANDS = (

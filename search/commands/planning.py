@@ -41,13 +41,17 @@ def check(
 
 
 def tasks(
-    name: Annotated[str | None, typer.Argument(help="One task, in full.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One task, in full.")] = None,
     data_root: DataRoot = None,
     role: Annotated[
-        str | None, typer.Option("--role", help="List intermediate or target tasks only.")
+        str | None,
+        typer.Option("--role", metavar="ROLE", help="List `intermediate` or `target` tasks only."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", help="List one section only, such as papers or mini.")
+        str | None,
+        typer.Option(
+            "--group", metavar="GROUP", help="List one section only, such as papers or mini."
+        ),
     ] = None,
     task_folders: Annotated[
         list[str] | None,

@@ -65,7 +65,9 @@ def report(
     pictures: Annotated[
         str,
         typer.Option(
-            "--pictures", metavar="FORMAT", help="With --out: every picture as pdf, svg, png, html."
+            "--pictures",
+            metavar="FORMAT",
+            help="With --out: write every picture too, as pdf, svg, png or html.",
         ),
     ] = "",
 ) -> None:

@@ -25,13 +25,14 @@ from spaces.study import load_study
 def launch(
     study: StudyArgument,
     run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="Default: runs/<study name>.")
+        Path | None,
+        typer.Option("--run-dir", help="A new folder for the run; runs/<study name> if not given."),
     ] = None,
     data_root: DataRoot = None,
     address: Address = None,
     overrides: Overrides = None,
 ) -> None:
-    """Run a study: search, confirm the best, print the leaderboard."""
+    """Run a study: its arms, its search, the best again on fresh seeds; then print the answer."""
     loaded = load_study(study, tuple(overrides or ()))
     from search.launch import launch as launch_run  # noqa: PLC0415
 
@@ -42,7 +43,7 @@ def launch(
 
 
 def resume(run_dir: RunArgument, address: Address = None) -> None:
-    """Continue an interrupted run; completed stages are not trained again."""
+    """Go on with an interrupted run; what is trained is not trained again."""
     from search.launch import resume as resume_run  # noqa: PLC0415
 
     with _interruptible(run_dir):

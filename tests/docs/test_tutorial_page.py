@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from spaces.study import load_study, parse_study
@@ -18,6 +22,29 @@ def test_it_has_studies_a_task_and_commands():
     assert len(marked) == 1
     # What needs a cluster is of a study that there is.
     assert load_study(marked[0].split()[2]).name == "morphology"
+
+
+def test_a_shell_completes_commands_and_studies():
+    def complete(*words: str) -> list[str]:
+        variables = {
+            "_TASKORDER_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(["taskorder", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        # A shell calls the command by its name.
+        script = "import sys; sys.argv = ['taskorder']; from search.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert complete("la") == ["launch"]
+    assert complete("launch", "model") == ["model-size", "model-size-small"]
+    assert "--data-root" in complete("check", "--d")
 
 
 @pytest.mark.slow
