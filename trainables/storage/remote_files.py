@@ -28,7 +28,8 @@ WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "
 #: Those whose fsspec implementation passes ``mode="create"`` on to the server. Elsewhere fsspec
 #: looks first and writes then, which two can do at once.
 CONDITIONAL = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
-#: Seconds between attempts: a storage may be gone for a minute.
+#: Seconds between attempts: a storage may be gone for a minute. An attempt is the filesystem's own,
+#: with the repetitions that it makes; on S3 that does not let anybody connect they take 10 s.
 PAUSES_S = (0.5, 1, 2, 4, 8, 15, 30)
 #: Parts of a large file that are read at the same time.
 NUM_PARTS = 8
@@ -65,6 +66,7 @@ class RemoteFiles:
         self._is_whole = bool(WHOLE.intersection(protocols))
         self.is_exclusive = bool(CONDITIONAL.intersection(protocols))
         self._is_tried = False
+        self._has_answered = True
 
     def where(self, name: str) -> str:
         """See ``Files``."""
@@ -277,11 +279,16 @@ class RemoteFiles:
         self.remove(name)
 
     def _call(self, name: str, call: Callable[[], T]) -> T:
-        """Call the filesystem, again and again for a minute if it does not answer."""
-        for pause in (*self._pauses_s, None):
+        """Call the filesystem, again and again for a minute if it does not answer.
+
+        A storage that has not answered for as long is asked once from then on, until it answers:
+        so a run that ends for it does not wait for each of the things it has to give back.
+        """
+        for pause in (*(self._pauses_s if self._has_answered else ()), None):
             try:
-                return call()
+                result = call()
             except (FileNotFoundError, FileExistsError):
+                self._has_answered = True
                 raise
             except PermissionError as error:
                 raise StoreError(
@@ -292,11 +299,15 @@ class RemoteFiles:
                 if not _is_outage(error):
                     raise
                 if pause is None:
+                    self._has_answered = False
                     raise StoreUnreachableError(
                         f"{self.where(name)}: {type(error).__name__}: {error}. If the storage is "
                         "back, resume the run."
                     ) from error
                 self._sleep(pause)
+            else:
+                self._has_answered = True
+                return result
         raise AssertionError("unreachable")
 
 

@@ -239,6 +239,16 @@ def test_a_storage_that_is_gone_for_a_minute_is_waited_for():
         files.read("a")
     assert sum(waited) > 60
     assert told.value.retryable
+    # Given up, it is asked once; when it answers again, it is waited for again.
+    waited.clear()
+    with pytest.raises(StoreUnreachableError):
+        files.read("a")
+    assert waited == []
+    files._fs.left = 0
+    assert files.read("a") == b"1"
+    files._fs.left = 1
+    assert files.read("a") == b"1"
+    assert len(waited) == 1
 
 
 def test_what_waiting_does_not_mend_is_told_at_once():
