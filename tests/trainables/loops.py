@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,4 +126,6 @@ class Stage:
         losses = self.run(engine, self.settings.steps)
         engine.check_finite()
         engine.destroy()
+        # As a session does: what is left is not looked through again.
+        gc.freeze()
         return losses

@@ -143,8 +143,9 @@ def encoding(form: str, max_length: int = 32, **changes: Any) -> Encoding:
     return Encoding(tokenizer(), chosen, chosen.labels)
 
 
+@lru_cache(maxsize=16)
 def features(form: str, count: int = 24) -> list[Feature]:
-    """Return the features of ``records``."""
+    """Return the features of ``records``; not to be changed."""
     found: list[Feature] = FORMATS[form].encode_training(records(form, count), encoding(form))
     return found
 
