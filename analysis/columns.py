@@ -36,7 +36,7 @@ ESSENTIAL = {
 
 #: Columns that earlier runs lack, which is no problem: they have one model and no arms, and how
 #: long a rung took is shared out (``analysis.timeline``).
-ADDED = {"trials": ("model", "arm"), "stages": ("model",), "rungs": ("wall_s",)}
+ADDED = {"trials": ("model", "arm"), "stages": ("model", "times_set_aside"), "rungs": ("wall_s",)}
 
 _FILL: Mapping[str, Any] = {
     "string": "",

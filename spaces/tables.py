@@ -90,6 +90,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
         Column("times_trained", "int64", "", "How often it was trained; more than 1 is waste."),
         Column("times_reused", "int64", "", "How often a trial took it from the store."),
         Column("evicted", "bool", "", "Whether the store has dropped the checkpoint."),
+        Column("times_set_aside", "int64", "", "How often it was found damaged, and made again."),
     ),
     "rungs": (
         Column("trial_id", "int64", "", "Number of the trial in the Optuna study."),
