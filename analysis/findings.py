@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import Any
 
 import pandas as pd
 
+from analysis.certainty import certainty
 from analysis.comparisons import compare_best
+from analysis.diagnostics import pruning_cost
 from analysis.frames import Run
 from analysis.languages import language_scores
 from analysis.observations import ALL_AT_ONCE, first_model
 from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
-from analysis.verdicts import NO_ANSWER, answer_of, comparisons_table, lead_of
-from analysis.wording import clean, duration, number, spell
+from analysis.verdicts import NO_ANSWER, answer_of, lead_of
+from analysis.wording import clean, duration, number, plus_minus, spell
 
 __all__ = ["Section", "Table", "findings"]
 
@@ -39,7 +40,7 @@ def findings(run: Run) -> list[Section]:
     """
     board = leaderboard(run)
     compared = compare_best(run)
-    sections = [_answer(run, board, compared), *_problems(run), _certainty(run, board, compared)]
+    sections = [_answer(run, board, compared), *_problems(run), *certainty(run, board, compared)]
     for target in dict.fromkeys(board["target"]):
         ranked = board[board["target"] == target]
         sections.append(_ranking(target, ranked))
@@ -90,9 +91,9 @@ def _ranking(target: str, board: pd.DataFrame) -> Section:
             spell(row["sequence"], row["baseline"]),
             str(row["rank"]),
             str(row["num_seeds"]),
-            _plus_minus(row, "score"),
-            _plus_minus(row, "gain", sign=True) if row["sequence"] else "-",
-            _plus_minus(row, "gain_over_all", sign=True) if row["baseline"] != ALL_AT_ONCE else "-",
+            plus_minus(row, "score"),
+            plus_minus(row, "gain", sign=True) if row["sequence"] else "-",
+            plus_minus(row, "gain_over_all", sign=True) if row["baseline"] != ALL_AT_ONCE else "-",
         )
         for row in shown.to_dict("records")
     )
@@ -102,12 +103,6 @@ def _ranking(target: str, board: pd.DataFrame) -> Section:
         "half a 95% interval of that sequence alone; where it is missing, it ran on one seed."
     )
     return Section(f"{clean(target)}: leaderboard", table=Table(header, rows, note=note))
-
-
-def _plus_minus(row: dict[Any, Any], name: str, *, sign: bool = False) -> str:
-    text = number(row[name], sign=sign)
-    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
-    return text if math.isnan(half) else f"{text} +- {number(half)}"
 
 
 def _by_language(run: Run, target: str, sequence: str) -> list[Section]:
@@ -167,43 +162,23 @@ def _cost(run: Run) -> Section:
         f"{int(total['steps_trained']):,} training steps in {duration(total['elapsed_s'])}. "
         f"The stage store spared {int(total['steps_reused']):,} more"
         + ("." if math.isnan(saved) else f" ({saved:.0%} of what the trials asked for).")
-        + f" Stages: {len(run.stages)} distinct, trained {trained} times, reused {reused} times."
+        + f" Stages: {len(run.stages)} distinct, trained {trained} times, reused {reused} times.",
+        *_pruned(run),
     ]
     return Section("What it cost and saved", tuple(paragraphs), Table(header, rows))
 
 
-def _certainty(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
-    lines = [_selection(str(run.study.get("select_on", "")))]
-    confirmed = board[board["confirmed"] & (board["baseline"] == "")]
-    lines.append(
-        f"{len(confirmed)} of {len(board)} sequences ran on two seeds or more. A rank that rests "
-        "on one seed is a lead, not a result."
-    )
-    lines.append(
-        "Intervals are 95%, Student's t on scores or on differences under the same seed, with the "
-        "noise of all repeated sequences of a target pooled. Those of the answer and of the table "
-        "here allow for the best having been picked by the same scores, a target and question at a "
-        "time; those elsewhere are of one sequence alone. All hold only for this data and these "
-        "hyperparameters."
-    )
-    unscored = ((run.trials["state"] == "complete") & run.trials["score"].isna()).sum()
-    if unscored:
-        lines.append(f"Complete trials without a score (NaN), left out: {unscored}.")
-    return Section("How sure this is", tuple(lines), comparisons_table(compared))
-
-
-def _selection(select_on: str) -> str:
-    if select_on == "target_dev":
-        return (
-            "Selected on the development sets of the target languages: as zero-shot transfer these "
-            "scores are overstated, for labelled data of the target languages was used to choose."
-        )
-    if select_on == "english_dev":
-        return (
-            "Selected on English development data alone: a true zero-shot choice, though English "
-            "does not always rank sequences as the target languages do."
-        )
-    return f"The study does not say what it selected on ({clean(select_on) or 'no select_on'})."
+def _pruned(run: Run) -> list[str]:
+    """Say what ASHA pruned and what running it on would have cost; nothing if it pruned none."""
+    found = pruning_cost(run)
+    rows = [row for row in found.to_dict("records") if row["target"] == "all"]
+    return [
+        f"Stopped early: {row['num_pruned']} of {row['num_trials']} trials (confirmation apart). "
+        f"To their full budget they would have trained {row['steps_to_finish']:,} more steps "
+        f"({row['share_saved']:.0%} of what these trials would have taken)."
+        for row in rows
+        if row["num_pruned"]
+    ]
 
 
 def _failures(run: Run) -> list[Section]:

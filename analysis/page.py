@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import plots
+from analysis.certainty import CERTAINTY
 from analysis.findings import findings
 from analysis.frames import Run
 from analysis.models import models_of, of_model
@@ -85,7 +86,7 @@ def render_page(run: Run) -> str:
     targets = list(dict.fromkeys(board["target"]))
     study, resolved = study_of(run)
     parts, rest = _target_parts(run, targets, rest)
-    certainty, rest = _split(rest, "How sure")
+    certainty, rest = _split(rest, *CERTAINTY)
     cost, rest = _split(rest, "What it cost")
     problems = [s for s in rest if s.title.startswith(("What of this run", "Failed trials"))]
     question = question_sections(run)
@@ -159,9 +160,9 @@ def all_pictures(run: Run) -> Iterator[tuple[str, Picture]]:
                 yield f"{picture.name}-{owner}" if owner else picture.name, picture
 
 
-def _split(sections: Iterable[Section], start: str) -> tuple[list[Section], list[Section]]:
+def _split(sections: Iterable[Section], *starts: str) -> tuple[list[Section], list[Section]]:
     sections = list(sections)
-    chosen = [section for section in sections if section.title.startswith(start)]
+    chosen = [section for section in sections if section.title.startswith(starts)]
     return chosen, [section for section in sections if section not in chosen]
 
 

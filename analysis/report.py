@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -28,6 +31,9 @@ from analysis.wording import clean, escape_markdown
 from analysis.writers import to_latex
 from spaces.errors import InputError
 from spaces.tables import TABLES
+
+#: Words up to so many letters are kept whole, as far as a narrow terminal has room.
+KEPT = (24, 16, 12, 8)
 
 _CAPTIONS = {
     "leaderboard": "the best sequences and the references.",
@@ -174,7 +180,7 @@ def _rich_section(section: Section) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(section.title, style="bold")]
     parts += [Padding(Text(paragraph), (0, 0, 0, 2)) for paragraph in section.paragraphs]
     if section.table:
-        parts.append(Padding(_rich_table(section.table), (0, 0, 0, 1)))
+        parts.append(Padding(_Fitted(section.table), (0, 0, 0, 1)))
         if section.table.note:
             parts.append(Padding(Text(section.table.note, style="dim"), (0, 0, 0, 2)))
     if section.code:
@@ -182,15 +188,39 @@ def _rich_section(section: Section) -> list[RenderableType]:
     return [*parts, Text("")]
 
 
-def _rich_table(table: Table) -> RichTable:
-    rendered = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A table whose words break only where the terminal is too narrow for them."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # A measurement is no wider than it is allowed to be.
+        free = options.update(max_width=sys.maxsize)
+        for kept in (*KEPT, 0):
+            rendered = _rich_table(self.table, kept)
+            # It leaves out some of what is between columns.
+            between = len(self.table.header)
+            if Measurement.get(console, free, rendered).minimum + between <= options.max_width:
+                break
+        yield rendered
+
+
+def _rich_table(table: Table, kept: int) -> RichTable:
+    rendered = RichTable(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True
+    )
     for index, name in enumerate(table.header):
         words = index < table.num_left
+        cells = [row[index] for row in (table.header, *table.rows)]
+        pieces = [word for cell in cells for word in cell.split()] if words else cells
+        longest = max(map(len, pieces), default=1)
         rendered.add_column(
             Text(name),
             justify="left" if words else "right",
             overflow="fold" if words else "ellipsis",
             no_wrap=not words,
+            min_width=(min(longest, kept) if words else longest) if kept else None,
         )
     for row in table.rows:
         rendered.add_row(*(Text(cell) for cell in row))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from analysis.observations import ALL_AT_ONCE
 from spaces.sequences import STAGE_SEPARATOR
@@ -68,6 +70,22 @@ def number(value: float, *, sign: bool = False) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:+.1f}" if sign else f"{value:.1f}"
+
+
+def plus_minus(row: Mapping[Any, Any], name: str, *, sign: bool = False) -> str:
+    """Write an estimate and half its interval; the estimate alone where it has none.
+
+    Args:
+        row: With ``name`` and its ``_low`` and ``_high``.
+        name: The estimate.
+        sign: Whether a plus is written.
+
+    >>> plus_minus({"gain": 2.0, "gain_low": 0.5, "gain_high": 3.5}, "gain", sign=True)
+    '+2.0 +- 1.5'
+    """
+    text = number(row[name], sign=sign)
+    half = (row[f"{name}_high"] - row[f"{name}_low"]) / 2
+    return text if math.isnan(half) else f"{text} +- {number(half)}"
 
 
 def p_value(p: float) -> str:

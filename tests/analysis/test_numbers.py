@@ -20,10 +20,13 @@ from analysis import (
     leaderboard,
     load_run,
     precedence_effects,
+    pruning_cost,
     rung_survival,
+    selection_bias,
     task_importance,
     transfer_matrix,
     utilisation,
+    variance_components,
 )
 from analysis.page import render_page
 from analysis.timeline import timeline
@@ -64,6 +67,20 @@ COMPARED = {
 }
 
 
+FLATTERED = {
+    "picked": "gain_selected",
+    "fresh seeds": "gain_fresh",
+    "flattered by": "optimism",
+    "held out": "gain_held_out",
+}
+ORDER = {
+    "share": ("share",),
+    "95% interval": ("share_low", "share_high"),
+    "sd": ("sd",),
+    "p": ("p",),
+}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     return load_run(write_synthetic_run(tmp_path_factory.mktemp("numbers") / "run"))
@@ -83,6 +100,14 @@ def values_of(*frames):
     return sorted({value for value in found if not math.isnan(value)})
 
 
+def estimate_of(row, name):
+    """Return an estimate, and half its interval if it has one."""
+    found = [float(row[name])]
+    if f"{name}_low" in row:
+        found += [(row[f"{name}_high"] - row[f"{name}_low"]) / 2]
+    return found
+
+
 class Tracer:
     """Knows what each place of the page is made of."""
 
@@ -93,6 +118,8 @@ class Tracer:
         self.board = leaderboard(run)
         self.compared = compare_best(run)
         self.cost = cost_summary(run)
+        self.flattered = selection_bias(run)
+        self.components = variance_components(run)
         self.targets = list(dict.fromkeys(self.board["target"]))
         sequences = set(trials["sequence"])
         names = {spell(name) for name in sequences} | sequences | set(run.scores["language"])
@@ -146,7 +173,12 @@ class Tracer:
         if text.section == "answer":
             best = board[board["rank"] == 1][["score", "num_seeds"]]
             return values_of(best, self.compared)
+        if text.section == "sure":
+            order = self.components[self.components["component"] == "order"]
+            return [*counts, *values_of(order[["share", "p"]])]
         stages = self.run.stages
+        pruned = pruning_cost(self.run)
+        counts += values_of(pruned[pruned["target"] == "all"])
         sums = [len(stages), int(stages["times_trained"].sum()), int(stages["times_reused"].sum())]
         return [*values_of(self.cost), *counts, *sums]
 
@@ -195,22 +227,24 @@ class Tracer:
         if text.section == "cost":
             return [float(self.cost.iloc[text.row][COST[text.column]])]
         if text.section == "sure":
-            row = self.compared.iloc[text.row]
-            return [float(row[name]) for name in COMPARED[text.column]]
+            return self._of_certainty(text)
         target = self.targets[int(text.section.partition("-")[2]) - 1]
         if text.table.endswith("leaderboard"):
             board = self.board[self.board["target"] == target]
             board = board[(board["rank"] <= 5) | (board["baseline"] != "")]
             row = board.iloc[text.row]
-            name = LEADERBOARD.get(text.column, "gain_over_all")
-            found = [float(row[name])]
-            if f"{name}_low" in row:
-                found += [(row[f"{name}_high"] - row[f"{name}_low"]) / 2]
-            return found
+            return estimate_of(row, LEADERBOARD.get(text.column, "gain_over_all"))
         best = self.board[self.board["target"] == target]["sequence"].iloc[0]
         scores = language_scores(self.run, target, best)
         scores = scores[~scores["selected_on"]]
         return [float(scores.iloc[text.row][LANGUAGES[text.column]])]
+
+    def _of_certainty(self, text):
+        if text.table == "How much picking flattered":
+            return estimate_of(self.flattered.iloc[text.row], FLATTERED[text.column])
+        about_order = text.table == "Does the order matter?"
+        row = (self.components if about_order else self.compared).iloc[text.row]
+        return [float(row[name]) for name in (ORDER if about_order else COMPARED)[text.column]]
 
     def untraced(self, text):
         """Return the numbers of a text that are none of its place's."""
@@ -229,7 +263,7 @@ class Tracer:
             written
             for written, value, half in found
             if not is_among(value, half, pool)
-            and not (text.content.startswith("< 0.001") and min(pool) < 0.001)
+            and not (f"< {written}" in text.content and any(0 < known < value for known in pool))
         ]
 
 

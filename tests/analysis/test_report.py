@@ -7,12 +7,16 @@ import pytest
 
 from analysis import load_run
 from analysis.comparisons import compare_best
+from analysis.diagnostics import pruning_cost
 from analysis.findings import findings
 from analysis.languages import language_scores
 from analysis.report import render_markdown, report_text, write_report
+from analysis.selection import selection_bias
 from analysis.statistics import leaderboard
+from analysis.variance import variance_components
 from spaces.errors import InputError
 from tests.analysis.runs import STUDY, write_run
+from tests.analysis.synthetic import write_synthetic_run
 
 
 def trials(sequence, scores, **common):
@@ -150,3 +154,41 @@ def test_the_files_of_a_report_hold_the_frames(run, tmp_path):
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_no_line_is_wider_than_the_terminal(run, width):
     assert max(len(line) for line in report_text(run, width=width).splitlines()) <= width
+
+
+def test_no_number_is_cut_in_a_terminal_of_80_columns(tmp_path):
+    run = load_run(write_synthetic_run(tmp_path / "run"))
+    words = set(report_text(run, width=80).split())
+    tables = [section.table for section in findings(run) if section.table]
+    cells = [cell for table in tables for row in table.rows for cell in row[table.num_left :]]
+    assert len(cells) > 100
+    assert {word for cell in cells for word in cell.split()} <= words
+    # Names too are whole where there is room for them.
+    assert "hellaswag" in words
+
+
+def test_the_report_says_how_sure_it_is_of_order_and_of_what_was_picked(tmp_path):
+    run = load_run(write_synthetic_run(tmp_path / "run"))
+    sections = {section.title: section for section in findings(run)}
+    matters = sections["Does the order matter?"]
+    udpos, xquad = matters.paragraphs
+    assert udpos.startswith("udpos: the order of the same stages is not shown to matter (p = ")
+    assert xquad.startswith("xquad: the order of the same stages matters (p < 0.001")
+    shares = variance_components(run)["share"]
+    assert [row[2] for row in matters.table.rows] == [f"{share:.0%}" for share in shares]
+    picked = sections["How much picking flattered"].table
+    found = selection_bias(run)
+    assert [row[2] for row in picked.rows] == [f"{x:+.1f}" for x in found["gain_selected"]]
+    assert [row[4].split()[0] for row in picked.rows] == [f"{x:+.1f}" for x in found["optimism"]]
+    (pruned,) = pruning_cost(run).query("target == 'all'").to_dict("records")
+    cost = " ".join(sections["What it cost and saved"].paragraphs)
+    assert f"Stopped early: {pruned['num_pruned']} of {pruned['num_trials']} trials" in cost
+    assert f"{pruned['steps_to_finish']:,} more steps" in cost
+
+
+def test_what_one_seed_cannot_tell_of_order_is_said(tmp_path):
+    rows = [{"sequence": name, "score": i} for i, name in enumerate(("a>b", "b>a", "a", "c>a"))]
+    run = load_run(write_run(tmp_path / "run", trials=rows))
+    (section,) = [s for s in findings(run) if s.title == "Does the order matter?"]
+    assert "cannot be told from noise" in section.paragraphs[0]
+    assert all("nan" not in cell for row in section.table.rows for cell in row)
