@@ -7,7 +7,8 @@ so that ``share`` of the bytes remain. Each round does everything once, in turn,
 printed. *Durable* means that the file is synced to disk, which the store always does and a plain
 save does not. The plain load copies the tensors out of the file's map: a map alone reads nothing.
 Loads find the file in the operating system's cache, so they show what the checksum costs at the
-worst; from a slower disk the ratio is nearer to one.
+worst; from a slower disk the ratio is nearer to one. The store of many entries is read once without
+an index, which leaves one; then it is opened with it. ``--share 0`` measures that alone.
 """
 
 from __future__ import annotations
@@ -130,7 +131,12 @@ def small(folder: Path, rounds: int) -> dict[str, float]:
 
 
 def many(folder: Path, count: int) -> dict[str, float]:
-    """Return the seconds to open a store of many entries, and to take stock of it."""
+    """Return the seconds to open a store of many entries, with its index and without.
+
+    Args:
+        folder: Where the store is made.
+        count: Its entries.
+    """
     store = StageStore(str(folder / "many"))
     made = store.put("stages", "0000", {"x": torch.zeros(8)}, {"wall_s": 1.0, "parent": "base"})
     meta = store.files.read("stages/00/0000/meta.json")
@@ -141,13 +147,42 @@ def many(folder: Path, count: int) -> dict[str, float]:
         place.mkdir(parents=True)
         (place / made.data).write_bytes(data)
         (place / "meta.json").write_bytes(meta.replace(b'"0000"', f'"{key}"'.encode()))
-    fresh = StageStore(store.url)
-    return {
-        "open and find one": seconds(lambda: StageStore(store.url).get("stages", "0000")),
-        "size": seconds(fresh.size_bytes),
-        "take stock, first time": seconds(fresh.entries),
-        "take stock again": seconds(fresh.entries),
+    opened, read = StageStore(store.url), StageStore(store.url)
+    found = {
+        "find one entry": seconds(lambda: StageStore(store.url).get("stages", "0000")),
+        "read every entry": seconds(read.entries),
+        "open with the index": seconds(opened.size_bytes),
+        "size again": seconds(opened.size_bytes),
+        "list every file": seconds(opened.entries),
     }
+    limit = opened.size_bytes() - 1
+    return found | {"eviction round": seconds(lambda: opened.evict(limit))}
+
+
+def print_one(folder: Path, share: float, rounds: int) -> None:
+    """Print what one entry costs, a large one and a small one."""
+    tensors = encoder(share)
+    megabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
+    print(f"One entry of {megabytes:.0f} MB, median of {rounds}:")
+    times = large(folder, tensors, rounds)
+    for label, time_s in times.items():
+        print(f"  {label:22} {time_s * 1e3:8.0f} ms {megabytes / time_s:8.0f} MB/s")
+    print(f"  put / durable save  {times['store put'] / times['plain save, durable']:.2f}")
+    print(f"  put / durable copy  {times['store put'] / times['plain copy, durable']:.2f}")
+    print(f"  load / plain load   {times['store load'] / times['plain load']:.2f}")
+    print("One entry of 32 bytes, median of 200:")
+    for label, time_s in small(folder, 200).items():
+        print(f"  {label:22} {time_s * 1e3:8.3f} ms")
+
+
+def print_many(folder: Path, count: int) -> None:
+    """Print what a store of many entries costs."""
+    print(f"A store of {count:,} entries:")
+    times = many(folder, count)
+    for label, time_s in times.items():
+        print(f"  {label:22} {time_s:8.3f} s")
+    ratio = times["open with the index"] / times["read every entry"]
+    print(f"  open / read every entry  {ratio:.3f}")
 
 
 def main() -> None:
@@ -159,23 +194,10 @@ def main() -> None:
     parser.add_argument("--entries", type=int, default=100_000, help="of the large store")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        folder = Path(name)
-        tensors = encoder(arguments.share)
-        megabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e6
-        print(f"One entry of {megabytes:.0f} MB, median of {arguments.rounds}:")
-        times = large(folder, tensors, arguments.rounds)
-        for label, time_s in times.items():
-            print(f"  {label:22} {time_s * 1e3:8.0f} ms {megabytes / time_s:8.0f} MB/s")
-        print(f"  put / durable save  {times['store put'] / times['plain save, durable']:.2f}")
-        print(f"  put / durable copy  {times['store put'] / times['plain copy, durable']:.2f}")
-        print(f"  load / plain load   {times['store load'] / times['plain load']:.2f}")
-        print("One entry of 32 bytes, median of 200:")
-        for label, time_s in small(folder, 200).items():
-            print(f"  {label:22} {time_s * 1e3:8.3f} ms")
+        if arguments.share:
+            print_one(Path(name), arguments.share, arguments.rounds)
         if arguments.entries:
-            print(f"A store of {arguments.entries:,} entries:")
-            for label, time_s in many(folder, arguments.entries).items():
-                print(f"  {label:22} {time_s:8.3f} s")
+            print_many(Path(name), arguments.entries)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,17 @@ from benchmarks import store
 
 
 def test_the_figures_are_printed(tmp_path, monkeypatch, capsys):
-    arguments = ["store.py", "--share", "0.0005", "--rounds", "2", "--entries", "30"]
+    arguments = ["store.py", "--share", "0.0005", "--rounds", "2", "--entries", "150"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--folder", str(tmp_path)])
     store.main()
     printed = capsys.readouterr().out
-    for label in ("store put", "put / durable save", "load / plain load", "miss", "take stock"):
+    for label in (
+        "store put",
+        "put / durable save",
+        "load / plain load",
+        "miss",
+        "open / read every",
+    ):
         assert label in printed
     assert list(tmp_path.iterdir()) == []
 
