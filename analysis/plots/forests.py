@@ -88,13 +88,13 @@ def order_effects(source: Source, target: str, *, top: int = 15) -> Picture:
         shown,
         "effect",
         lambda row: f"{clean(row['first'])} before {clean(row['second'])}",
-        lambda row: (BEST if row["p_holm"] < 0.05 else PLAIN, "circle"),
+        _significance,
         name="order",
         title=f"{clean(target)}: what the order of two stages is worth",
         caption=(
             "Score with the first before the second, less the other way round, all else alike, "
-            "with a 95% interval for each alone. Hollow: no interval, for lack of repeats. Red: "
-            "significant at 5% after Holm's adjustment."
+            "with a 95% interval for each alone. Hollow: no interval, for lack of repeats. "
+            "Diamond: significant at 5% after Holm's adjustment."
             + (f" The largest of {len(found)} effects." if len(found) > len(shown) else "")
         ),
         label="effect, points",
@@ -128,17 +128,21 @@ def importance(source: Source, target: str, *, top: int = 20) -> Picture:
         found.head(top),
         "importance",
         lambda row: clean(row["task"]),
-        lambda row: (BEST if row["p_holm"] < 0.05 else PLAIN, "circle"),
+        _significance,
         name="importance",
         title=f"{clean(target)}: what each task adds on average",
         caption=(
             f"Shapley value over sets of tasks ({how}), with a 95% interval (hollow: none). "
-            "Red: significant at 5% after Holm's adjustment."
+            "Diamond: significant at 5% after Holm's adjustment."
             + (f" The largest of {len(found)}." if len(found) > top else "")
         ),
         label="Shapley value, points",
         zero=True,
     )
+
+
+def _significance(row: dict[Any, Any]) -> tuple[str, str]:
+    return (BEST, "diamond") if row["p_holm"] < 0.05 else (PLAIN, "circle")
 
 
 def _turned(row: dict[Any, Any]) -> dict[Any, Any]:

@@ -43,7 +43,7 @@ def incumbents(run: Run, *, over: Literal["steps", "time"] = "steps") -> Picture
             # Along to the new incumbent at the old one's score, then up.
             path += [(x, path[-1][1] if path else row["score"]), (x, row["score"])]
         color = color_of(index)
-        dash = _DASHES[index // len(PALETTE) % len(_DASHES)]
+        dash = _DASHES[index % len(_DASHES)]
         marks.append(Lines([path], color, 2.0, dash, name=clean(target)))
         better = rows[:-1]  # The last row is the end of the search.
         hints = [

@@ -13,9 +13,10 @@ from analysis.timeline import timeline as segments
 from analysis.timeline import utilisation as busy_slots
 from analysis.wording import clean, duration, spell
 
-#: Colour and hatching of a segment, by what the trial was for or how it ended.
-_LOOKS = (
-    ("baseline", "#009E73", False),
+#: Colour and hatching of a segment, by what the trial was for or how it ended; colours of one
+#: hatching differ in lightness.
+LOOKS = (
+    ("baseline", "ink", False),
     ("search", "#0072B2", False),
     ("confirm", "#56B4E9", False),
     ("pruned", "#E69F00", True),
@@ -48,7 +49,7 @@ def timeline(run: Run, *, max_segments: int = 2000) -> Picture:
     unit, name = time_unit(span)
     most = span / unit or 1.0
     marks: list[Mark] = []
-    for look, color, hatch in _LOOKS:
+    for look, color, hatch in LOOKS:
         part = data[looks == look].to_dict("records")
         if part:
             sides = [

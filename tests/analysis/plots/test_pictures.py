@@ -4,19 +4,23 @@ import warnings
 from datetime import timedelta
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from analysis import load_run, plots
 from analysis.diagnostics import rung_survival
 from analysis.incumbents import incumbent_curve
 from analysis.order_effects import precedence_effects
+from analysis.page import all_pictures
 from analysis.plots.picture import Boxes, Lines, Points
-from analysis.plots.style import Scale, ink_on
+from analysis.plots.schedule import LOOKS
+from analysis.plots.style import ROLES, Scale, ink_on
 from analysis.statistics import leaderboard
 from analysis.timeline import utilisation
 from analysis.transfer import transfer_matrix
 from spaces.errors import InputError, UnknownNameError
 from tests.analysis.runs import START, STUDY, write_run
+from tests.analysis.synthetic import write_synthetic_run
 
 NASTY = "<script>alert('1')</script>&\"$x$ \u00fcber"
 
@@ -216,3 +220,44 @@ def test_lightness_grows_with_the_amount():
     assert grey == sorted(grey)
     assert ink_on(scale.color(-1.0)) == "#ffffff"
     assert ink_on(scale.color(1.0)) == "#000000"
+
+
+def lightness(color):
+    red, green, blue = (int(ROLES.get(color, color)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def test_what_a_legend_names_is_told_apart_in_greyscale(tmp_path):
+    run = load_run(write_synthetic_run(tmp_path / "run"))
+    pictures = [picture for _, picture in all_pictures(run)]
+    assert len(pictures) > 12
+    for picture in pictures:
+        for kind in (Lines, Points, Boxes):
+            looks = {}
+            for mark in marks(picture, kind):
+                if not mark.name:
+                    continue
+                color = mark.color if isinstance(mark.color, str) else mark.color[0]
+                hollow = mark.hollow[0] if kind is Points else False
+                shape = (getattr(mark, "dash", ()), getattr(mark, "shape", ""), hollow)
+                looks.setdefault((*shape, getattr(mark, "hatch", False)), []).append(color)
+            for colors in looks.values():
+                tones = sorted(lightness(color) for color in set(colors))
+                assert min(np.diff(tones), default=1) > 0.1, (picture.name, colors)
+
+
+def test_every_look_of_a_bar_is_told_apart_in_greyscale():
+    for hatched in (False, True):
+        tones = sorted(lightness(color) for _, color, hatch in LOOKS if hatch == hatched)
+        assert min(np.diff(tones)) > 0.1
+
+
+@pytest.mark.parametrize("draw", [plots.order_effects, plots.importance])
+def test_what_is_significant_has_a_shape_of_its_own(draw, tmp_path):
+    picture = draw(load_run(write_synthetic_run(tmp_path / "run")), "xquad")
+    drawn = marks(picture, Points)
+    significant = (picture.data["p_holm"] < 0.05).sum()
+    assert significant > 0
+    assert sum(len(points.x) for points in drawn if points.shape == "diamond") == significant
+    assert len({(points.shape, color) for points in drawn for color in points.color}) == len(drawn)
+    assert "Diamond: significant" in picture.caption
