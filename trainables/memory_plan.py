@@ -128,9 +128,11 @@ def describe_training(study: Study, gpus: Sequence[Gpu]) -> tuple[tuple[str, str
         gpus: Those of this machine.
 
     Raises:
-        InputError: The study's DeepSpeed JSON cannot be read or sets what the study decides.
+        InputError: The study's DeepSpeed JSON cannot be read or sets what the study decides, or the
+            optimizer is to be offloaded from no GPU or without ZeRO.
     """
     on_gpu = study.resources.gpus_per_worker > 0
+    _check_offload(study, on_gpu=on_gpu)
     gpu = min(gpus, key=lambda one: one.memory_bytes) if on_gpu and gpus else None
     precision, reason = _precision(study, gpu, on_gpu=on_gpu)
     rows = [("precision", f"{precision}: {reason}")]
@@ -158,6 +160,29 @@ def describe_training(study: Study, gpus: Sequence[Gpu]) -> tuple[tuple[str, str
              + ", ".join(parts))
         )  # fmt: skip
     return tuple(rows)
+
+
+def _offload(study: Study) -> str:
+    """Return what is offloaded: ``none`` or ``optimizer``."""
+    section = study.deepspeed
+    if isinstance(section, str):
+        return "optimizer" if offloads_optimizer(json_sections(section)) else "none"
+    return section.offload
+
+
+def _check_offload(study: Study, *, on_gpu: bool) -> None:
+    if _offload(study) == "none":
+        return
+    if not on_gpu:
+        raise InputError(
+            "deepspeed.offload: the optimizer is to be offloaded from the GPU, and "
+            "resources.gpus_per_worker is 0. Give each worker a GPU, or use offload: none."
+        )
+    if not isinstance(study.deepspeed, str) and study.deepspeed.zero_stage == 0:
+        raise InputError(
+            "deepspeed.offload: the optimizer can be offloaded from ZeRO stage 1 on, and "
+            "deepspeed.zero_stage is 0. Use 1, 2, 3 or auto, or offload: none."
+        )
 
 
 def _precision(study: Study, gpu: Gpu | None, *, on_gpu: bool) -> tuple[str, str]:
@@ -195,17 +220,13 @@ def _zero_stage(
 
 
 def _load(study: Study, precision: str) -> Load:
-    section, catalogue = study.deepspeed, study.catalogue()
-    if isinstance(section, str):
-        offload = "optimizer" if offloads_optimizer(json_sections(section)) else "none"
-    else:
-        offload = section.offload
+    catalogue = study.catalogue()
     tasks = [catalogue[stream.task] for stream in study_streams(study)]
     return Load(
         precision=precision,
         num_tokens=most_tokens(tasks, _micro_batch(study)),
         world_size=study.resources.workers_per_trial,
-        offload=offload,
+        offload=_offload(study),
         activation_checkpointing=study.training.activation_checkpointing,
     )
 

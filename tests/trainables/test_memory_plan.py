@@ -107,6 +107,18 @@ def test_offload_that_a_json_asks_for_counts(tmp_path):
     assert "optimizer 0.0" in theirs
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("deepspeed={zero_stage: 2, offload: optimizer}",), "resources.gpus_per_worker is 0"),
+        ((ON_GPUS[0], "deepspeed={offload: optimizer}"), "deepspeed.zero_stage is 0. Use 1, 2, 3"),
+    ],
+)
+def test_offload_that_cannot_be_is_refused(overrides, message):
+    with pytest.raises(InputError, match=message):
+        described(study("mini", *overrides))
+
+
 def test_the_largest_batch_counts():
     chosen = study("mini", "training.stage.batch_size=128", "training.target.batch_size=16")
     assert "with 128 of the longest" in described(chosen)["memory"]
