@@ -29,9 +29,11 @@ from analysis import (
     variance_components,
 )
 from analysis.page import render_page
+from analysis.questions import answer_question
 from analysis.timeline import timeline
 from analysis.wording import spell
 from tests.analysis.page_text import is_among, numbers_of, texts_of, without
+from tests.analysis.questions.landscape import arms_run
 from tests.analysis.synthetic import write_synthetic_run
 
 pytestmark = pytest.mark.slow
@@ -83,7 +85,13 @@ ORDER = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return load_run(write_synthetic_run(tmp_path_factory.mktemp("numbers") / "run"))
+    folder = write_synthetic_run(tmp_path_factory.mktemp("numbers") / "run")
+    path = folder / "tables" / "trials.parquet"
+    trials = pd.read_parquet(path)
+    failed = {"trial_id": len(trials), "state": "failed", "rung": -1, "score": math.nan}
+    lost = trials.tail(1).assign(**failed, error="no room left on device 3")
+    pd.concat([trials, lost]).to_parquet(path, index=False)
+    return load_run(folder)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +133,7 @@ class Tracer:
         names = {spell(name) for name in sequences} | sequences | set(run.scores["language"])
         names |= {spell(name, "all") for name in sequences} | set(run.scores["metric"])
         names |= {stage for name in sequences for stage in name.split(">") if stage}
-        self.names = names | set(trials["target"]) | {run.name}
+        self.names = names | set(trials["target"]) | {run.name, *filter(None, trials["error"])}
         self.figures = {
             "all-transfer": (transfer_matrix(run),),
             "all-incumbents-steps": (incumbent_curve(run),),
@@ -224,6 +232,9 @@ class Tracer:
                 ["target", "score"], ascending=[True, False], kind="stable"
             )
             return [float(ordered.iloc[text.row][TRIALS[text.column]])]
+        if text.table.startswith("Failed trials"):
+            failed = self.run.trials[self.run.trials["state"] == "failed"]
+            return [float(failed.iloc[text.row]["trial_id"])]
         if text.section == "cost":
             return [float(self.cost.iloc[text.row][COST[text.column]])]
         if text.section == "sure":
@@ -269,7 +280,7 @@ class Tracer:
 
 def is_result(text):
     """Whether a text is more than an axis, a title or code to copy."""
-    if text.kind in ("pre", "h1", "h2", "h3", "th", "summary", "a"):
+    if text.kind in ("pre", "h1", "h2", "th", "summary", "a"):
         return False
     is_axis = text.kind == "text" and (text.muted or text.content[:1].isdigit())
     return not (is_axis and re.fullmatch(r"[-+\d.,]+|rung \d+: .*|.* stages?", text.content))
@@ -331,3 +342,24 @@ def test_facts_are_counts_of_the_trials(run, page):
     assert facts["targets"] == str(trials["target"].nunique())
     assert facts["training steps"] == f"{trials['steps_trained'].sum():,}"
     assert isinstance(trials, pd.DataFrame)
+
+
+def test_every_number_of_the_answer_to_a_question_is_one_of_its_rows(tmp_path):
+    def gain(sequence, target, language, model):
+        return 3.0 if "ud_" in sequence and language in ("fi", "tr", "hu") else 0.0
+
+    languages = {"udpos": ("en", "fi", "tr", "hu", "de", "es", "ru")}
+    run = arms_run(tmp_path / "run", "morphology", ("ud_feats", "mnli"), gain, languages=languages)
+    answer = answer_question(run)
+    estimates = [finding.estimate for finding in answer.findings]
+    pool = [value for e in estimates for value in (e.mean, e.low, e.high)]
+    shown = answer.rows if answer.shown is None else answer.shown
+    pool = [value for value in pool if not math.isnan(value)] + values_of(answer.rows, shown)
+    texts = [t for t in texts_of(render_page(run)) if t.section == "question" and is_result(t)]
+    names = Tracer(run).names
+    found = []
+    for text in texts:
+        content = without(text.content, names)
+        found += [(text.content, *entry) for entry in numbers_of(re.sub("95 ?%", "", content))]
+    assert len(found) > 5
+    assert [entry for entry in found if not is_among(entry[2], entry[3], pool)] == []
