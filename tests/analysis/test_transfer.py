@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis import load_run, load_runs
+from analysis import Run, load_run, load_runs
 from analysis.breakdowns import language_breakdown
 from analysis.observations import language_observations
 from analysis.selection import selection_bias
@@ -13,7 +14,7 @@ from analysis.statistics import leaderboard
 from analysis.transfer import language_transfer, transfer_matrix
 from spaces.errors import UnknownNameError
 from tests.analysis.landscapes import coverage, draw
-from tests.analysis.runs import frame, write_run
+from tests.analysis.runs import STUDY, frame, write_run
 
 #: Points that a language adds to the gain of `a`.
 SHIFT = {"fi": 4.0, "hu": 6.0, "de": 0.0, "fr": 1.0, "en": 30.0, "xx": 0.5}
@@ -158,3 +159,32 @@ def test_gains_of_groups_cover_the_truth():
         found = estimate_crossed(values, 0.9, pooled)
         intervals.append((found.low, found.high))
     assert 0.85 <= coverage(intervals, 0.0) <= 0.96
+
+
+@pytest.mark.slow
+def test_gains_on_fresh_seeds_cover_the_truth_of_what_was_picked():
+    """Nothing helps; the two of eight that look best are confirmed, and flattered by 1 to 2."""
+    rng = np.random.default_rng(7)
+    names, noise = ["", *"abcdefgh"], 1.0
+    intervals, optimism = [], []
+    for _ in range(80):
+        luck = rng.normal(0, 2.0, 4)
+        first = rng.normal(0, noise, len(names)) + luck[0]
+        picked = [names[1 + i] for i in np.argsort(-first[1:])[:2]]
+        rows = [
+            {"sequence": name, "score": score, "phase": "search" if name else "baseline"}
+            for name, score in zip(names, first, strict=True)
+        ]
+        rows += [
+            {"sequence": name, "seed": seed, "phase": "confirm"}
+            | {"score": rng.normal(0, noise) + luck[seed]}
+            for seed in (1, 2, 3)
+            for name in ("", *picked)
+        ]
+        tables = {table: frame(table, ()) for table in ("scores", "stages", "rungs")}
+        run = Run(Path("run"), STUDY, frame("trials", rows), **tables)
+        found = selection_bias(run, confidence=0.9)
+        intervals += zip(found["gain_fresh_low"], found["gain_fresh_high"], strict=True)
+        optimism += found["optimism"].tolist()
+    assert 0.83 <= coverage(intervals, 0.0) <= 0.97
+    assert 1.0 < np.mean(optimism) < 2.0
