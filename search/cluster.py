@@ -22,21 +22,6 @@ SENT = ("spaces", "trainables")
 PROBE_S = 3.0
 
 
-def check_address(address: str) -> None:
-    """Check the address of a running cluster, as far as that can be done without joining it.
-
-    Raises:
-        InputError: It is one of Ray's client, which does not serve a search's driver.
-    """
-    if address.startswith("ray://"):
-        host = address.removeprefix("ray://").partition(":")[0]
-        raise InputError(
-            f"--address {address}: Ray's client is not enough for the search's driver. Start it on "
-            f"a machine of the cluster with --address {host}:6379, or as a job: ray job submit "
-            f"--address http://{host}:8265 -- taskorder launch ... --address auto."
-        )
-
-
 def start_ray(address: str | None) -> None:
     """Start Ray on this machine, or join the cluster at ``address``."""
     # Tune's own start-up messages speak of settings that are ours to make, not the user's.
@@ -44,6 +29,8 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
+    # On a busy machine, which other runs of one user make of it, Ray's own 30 seconds are too few.
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     import ray  # noqa: PLC0415  (so that input errors are told before Ray is loaded)
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
@@ -53,7 +40,7 @@ def start_ray(address: str | None) -> None:
             address=address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"py_modules": [_folder(package) for package in SENT]},
+            runtime_env={"py_modules": [folder_of(package) for package in SENT]},
         )
         return
     with warnings.catch_warnings():
@@ -70,7 +57,7 @@ def start_ray(address: str | None) -> None:
         )
 
 
-def _folder(package: str) -> str:
+def folder_of(package: str) -> str:
     """Return the folder of a package, without importing it."""
     found = importlib.util.find_spec(package)
     assert found is not None, f"{package} is one of ours"

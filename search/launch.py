@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from search.checks import check_batch_sizes, check_resources, hint_unused_gpus
-from search.cluster import check_address
 from search.driver import Driver, Outcome, tokenise
 from search.gpu_cost import describe_cost
 from search.loggers import check_loggers
@@ -49,8 +48,6 @@ def _check_settings(study: Study, address: str | None) -> None:
             json_sections(own.deepspeed)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
-    else:
-        check_address(address)
     check_loggers(study.report.loggers)
 
 

@@ -49,6 +49,8 @@ Overrides = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option("--address", help="Join a running Ray cluster: auto, or HOST:6379."),
+    typer.Option(
+        "--address", help="Join a running Ray cluster: auto, HOST:6379, or ray://HOST:10001."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

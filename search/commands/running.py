@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from search.client import STUDY, is_client, run_on_head
 from search.commands.options import (
     INTERRUPTED,
     Address,
@@ -34,9 +36,15 @@ def launch(
 ) -> None:
     """Run a study: its arms, its search, the best again on fresh seeds; then print the answer."""
     loaded = load_study(study, tuple(overrides or ()))
+    folder = run_dir or Path("runs") / loaded.name
+    if is_client(address):
+        file = Path(study) if Path(study).is_file() else None
+        root = ["--data-root", str(data_root.resolve())] if data_root else []
+        settings = [part for setting in overrides or () for part in ("--set", setting)]
+        arguments = [STUDY if file else study, "--run-dir", str(folder.resolve()), *root, *settings]
+        _run_on_head(str(address), ["launch", *arguments], file)
     from search.launch import launch as launch_run  # noqa: PLC0415
 
-    folder = run_dir or Path("runs") / loaded.name
     with _interruptible(folder):
         outcome = launch_run(loaded, folder, data_root, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, folder)
@@ -44,11 +52,23 @@ def launch(
 
 def resume(run_dir: RunArgument, address: Address = None) -> None:
     """Go on with an interrupted run; what is trained is not trained again."""
+    if is_client(address):
+        _run_on_head(str(address), ["resume", str(run_dir.resolve())], None)
     from search.launch import resume as resume_run  # noqa: PLC0415
 
     with _interruptible(run_dir):
         outcome = resume_run(run_dir, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, run_dir)
+
+
+def _run_on_head(address: str, arguments: list[str], study: Path | None) -> NoReturn:
+    """Run a command on the head of a cluster, and end as it does."""
+
+    def write(line: str) -> None:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+    raise typer.Exit(run_on_head(address, arguments, study, write))
 
 
 @contextlib.contextmanager
