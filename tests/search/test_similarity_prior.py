@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.similarity_prior import AVERAGE, similarity_prior
@@ -73,6 +73,7 @@ def test_other_kinds_and_measures_do_not_count():
     assert set(similarity_prior(rows, STUDY, measures=["task2vec"]).values()) == {0}
 
 
+@settings(deadline=None)  # The first call loads pandas.
 @given(st.lists(st.floats(-1e3, 1e3), min_size=6, max_size=6), st.floats(0.1, 10), st.floats(-9, 9))
 def test_it_is_standardised_and_knows_no_units(values, factor, shift):
     def prior(numbers):
