@@ -80,10 +80,13 @@ def choose_trial(run: Run, target: str | None, trial_id: int | None) -> Choice:
         seen = observations(run, target, fresh_only=True, average=False)
         seen = seen[seen["sequence"] == sequence].sort_values("score", ascending=False)
         trial_id = int(seen["trial_id"].iloc[0])
-        reason = (
-            f"Its sequence is the first of the leaderboard{' of the average' * by_average}; "
-            f"of its {len(seen)} seed{'s' * (len(seen) > 1)} that count, this one scored highest."
+        picked = (
+            f"of its {len(seen)} seeds that count, this one scored highest."
+            if len(seen) > 1
+            else "this is its only seed that counts."
         )
+        first = "Its sequence is the first of the leaderboard" + " of the average" * by_average
+        reason = f"{first}; {picked}"
     (found,) = board[board["sequence"] == sequence].to_dict("records")
     gain = (found["gain"], found["gain_low"], found["gain_high"])
     if sequence == board["sequence"].iloc[0]:
