@@ -20,8 +20,7 @@ from search.samplers import make_sampler
 from spaces.errors import DataError, ResourcesError
 from spaces.model_axis import model_labels, naming_model, study_of_model
 from spaces.study import Study
-from trainables.deepspeed_config import json_sections
-from trainables.memory_plan import describe_training, model_shape, visible_gpus
+from trainables.memory_plan import check_deepspeed, describe_training, model_shape, visible_gpus
 from trainables.preparation import (
     check_data,
     check_model,
@@ -36,7 +35,7 @@ def _check_settings(study: Study, address: str | None) -> None:
 
     Raises:
         InputError: An unknown sampler, resources that no trial could get, a model folder that does
-            not exist, a DeepSpeed JSON that sets what the study decides.
+            not exist, DeepSpeed settings that cannot be.
     """
     make_sampler(study)
     for label in model_labels(study):
@@ -44,8 +43,7 @@ def _check_settings(study: Study, address: str | None) -> None:
         with naming_model(label, own):
             check_model(own.model)
         check_batch_sizes(own)
-        if isinstance(own.deepspeed, str):
-            json_sections(own.deepspeed)
+        check_deepspeed(own)
     if address is None:
         check_resources(study, num_gpus=free_gpus())
     check_loggers(study.report.loggers)

@@ -53,8 +53,8 @@ class TrainingSection(TrainingOverrides):
         micro_batch_size: Most examples in one forward pass on one worker.
         activation_checkpointing: Compute activations again for the backward pass: less memory,
             about a third more time.
-        torch_compile: Compile the encoder. Batches are padded then, and each new shape is
-            compiled anew.
+        torch_compile: Compile the encoder, minutes of work that pay where there is hardly any
+            padding: batches are padded then.
         max_length: Cut every task's longest input to so many subwords.
         max_train_examples: Use only the first so many training examples of each task.
         max_eval_examples: Evaluate on the first so many examples of each language.

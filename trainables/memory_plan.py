@@ -128,11 +128,10 @@ def describe_training(study: Study, gpus: Sequence[Gpu]) -> tuple[tuple[str, str
         gpus: Those of this machine.
 
     Raises:
-        InputError: The study's DeepSpeed JSON cannot be read or sets what the study decides, or the
-            optimizer is to be offloaded from no GPU or without ZeRO.
+        InputError: As ``check_deepspeed``, or a local model's configuration is not valid.
     """
     on_gpu = study.resources.gpus_per_worker > 0
-    _check_offload(study, on_gpu=on_gpu)
+    check_deepspeed(study)
     gpu = min(gpus, key=lambda one: one.memory_bytes) if on_gpu and gpus else None
     precision, reason = _precision(study, gpu, on_gpu=on_gpu)
     rows = [("precision", f"{precision}: {reason}")]
@@ -170,10 +169,16 @@ def _offload(study: Study) -> str:
     return section.offload
 
 
-def _check_offload(study: Study, *, on_gpu: bool) -> None:
+def check_deepspeed(study: Study) -> None:
+    """Check a study's DeepSpeed settings, those of a JSON too.
+
+    Raises:
+        InputError: A JSON that cannot be read or sets what the study decides; the optimizer is to
+            be offloaded from no GPU, or without ZeRO.
+    """
     if _offload(study) == "none":
         return
-    if not on_gpu:
+    if study.resources.gpus_per_worker <= 0:
         raise InputError(
             "deepspeed.offload: the optimizer is to be offloaded from the GPU, and "
             "resources.gpus_per_worker is 0. Give each worker a GPU, or use offload: none."

@@ -22,13 +22,10 @@ TRUTH = -1
 LEVEL = 1.0
 #: Log variances before anything is seen, and how far they may be from that: shared effects, own
 #: effects, what is the sequence's own, noise by rung.
-PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0, -2.5)
+PRIOR_SHARED = (-2.0, -2.5, -4.0, -4.0, -3.0, -4.0)
 PRIOR_OWN = (-1.0, -2.0, -3.0, -3.0, -2.0, -4.0)
 PRIOR_RESIDUAL = -2.5
 PRIOR_NOISE = (-0.5, -1.5, -3.0, -3.0)
-#: What a stage is expected to add for each standard deviation that it is more similar, in units of
-#: a rung's spread; the effect that is found is about this, and may be none or the opposite.
-SIMILARITY_MEAN = 0.3
 PRIOR_SD = 1.0
 BOUNDS = (-9.0, 3.0)
 

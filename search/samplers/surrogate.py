@@ -8,9 +8,8 @@ f is linear in the order features (presence, recency, precedence, adjacency, emp
 effect size a block for what all entities share and one for what is the entity's own. ``own`` is
 what a sequence has beyond its features and keeps from rung to rung. So every rung of every prefix
 is an observation of the same f + own, a cheap one with more noise; and every entity tells of the
-others. Where similarities of tasks to targets are given, they are two more features. The prior mean
-of their effect is above zero; how much they tell, and with which sign, is found like everything
-else: what tells nothing gets no weight. Sizes of effects and
+others. Where similarities of tasks to targets are given, they are two more features, and how much
+they tell is found like everything else: what tells nothing gets no weight. Sizes of effects and
 noise are found by maximum a posteriori, as scikit-learn's ``GaussianProcessRegressor`` finds them
 (Rasmussen and Williams 2006, chapter 5).
 """
@@ -39,7 +38,6 @@ from search.samplers.kernel import (
     PRIOR_RESIDUAL,
     PRIOR_SD,
     PRIOR_SHARED,
-    SIMILARITY_MEAN,
     TRUTH,
     OrderKernel,
 )
@@ -125,8 +123,7 @@ class Surrogate:
         self._factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         # The factor of the observations alone is its upper left part.
         known = self._factor[:count, :count]
-        rest = scaled(observations) - prior_means(points.features[:count])
-        values = cho_solve((known, True), rest, check_finite=False)
+        values = cho_solve((known, True), scaled(observations), check_finite=False)
         # What is pending tells of uncertainty and not of means: its weights are zero.
         self._weights = np.concatenate([values, np.zeros(len(ahead))])
         self._seen = points
@@ -139,8 +136,7 @@ class Surrogate:
         """
         points, seen = self._points([(t, e, TRUTH) for t, e in candidates]), self._seen
         shared, own, residual = self._variances()
-        means = prior_means(points.features)
-        means += points.features @ (shared * (seen.features.T @ self._weights))
+        means: Array = points.features @ (shared * (seen.features.T @ self._weights))
         for entity in np.unique(points.entities):
             mine, theirs = points.entities == entity, seen.entities == entity
             effects = own * (seen.features[theirs].T @ self._weights[theirs])
@@ -206,8 +202,7 @@ class Surrogate:
             first = observations[:at]
             chosen = np.unique(np.linspace(0, at - 1, min(at, MAX_FITTED)).astype(int))
             points = self._points([(o.sequence, o.entity, o.rung) for o in first])
-            rest = scaled(first) - prior_means(points.features)
-            self._sizes[at] = self._fit_effect_sizes(points.rows()[chosen], rest[chosen])
+            self._sizes[at] = self._fit_effect_sizes(points.rows()[chosen], scaled(first)[chosen])
         return self._sizes[at]
 
     def _fit_effect_sizes(self, rows: Array, values: Array) -> tuple[float, ...]:
@@ -227,16 +222,6 @@ class Surrogate:
             options={"maxiter": 20},
         )  # fmt: skip
         return tuple(float(value) for value in found.x)
-
-
-def prior_means(features: Array) -> Array:
-    """Return what is expected before anything is seen: more of what is similar to the target.
-
-    Args:
-        features: `m x d`, those of similarity last, the sum over the stages before the last one's.
-    """
-    means: Array = SIMILARITY_MEAN * features[:, -NUM_SIMILARITIES]
-    return means
 
 
 def scaled(observations: Items[Observation]) -> Array:

@@ -20,7 +20,6 @@ from search.samplers.kernel import (
     PRIOR_OWN,
     PRIOR_RESIDUAL,
     PRIOR_SHARED,
-    SIMILARITY_MEAN,
     TRUTH,
     OrderKernel,
 )
@@ -345,22 +344,3 @@ def test_similarity_that_tells_is_believed_and_other_is_not():
     assert np.corrcoef(means["right"], expected)[0, 1] > 0.95
     assert weights["right"] > weights["shuffled"] + 1
     assert np.abs(means["shuffled"] - means["none"]).max() < 0.5
-
-
-def test_what_is_similar_is_expected_to_be_better_until_scores_say_otherwise():
-    tasks, entities = tuple("abcdefgh"), ("x", "y", "z")
-    rng = np.random.default_rng(1)
-    truth = {(task, e): float(rng.normal()) for task in tasks for e in entities}
-
-    def turned_round(text, e):
-        return np.full(2, -truth[text, e]) if text else np.zeros(2)
-
-    surrogate = Surrogate(tasks, entities, turned_round)
-    candidates = [(task, "z") for task in tasks]
-    worth = np.array([truth[candidate] for candidate in candidates])
-    surrogate.fit(observed(("", "z", 0, 50.0)))
-    assert surrogate.means(candidates) == pytest.approx(-SIMILARITY_MEAN * worth)
-    surrogate.fit(
-        observed(*[(task, e, 0, 50 + 5 * truth[task, e]) for task in tasks for e in "xy"])
-    )
-    assert np.corrcoef(surrogate.means(candidates), worth)[0, 1] > 0.9
