@@ -7,13 +7,14 @@
 #   make bench-check   fail if training has become slower beside its peers
 #   make help     list every target
 #
-# Settings: PYTHON=python3.12 names the interpreter, VENV=path the environment, and
-# PIP_ARGS="..." is passed on to pip.
+# Settings: PYTHON=python3.12 names the interpreter, VENV=path the environment,
+# TEST_PROCESSES=1 how many processes test, and PIP_ARGS="..." is passed on to pip.
 
 PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 SOAK_ARGS ?=
 
 BIN := $(VENV)/bin
@@ -60,7 +61,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@echo "==> Tests"
-	@"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+	@"$(BIN)/python" -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 soak: $(STAMP)
 	@echo "==> Killing a search at random moments (a quarter of an hour)"
