@@ -157,9 +157,10 @@ def _cost(run: Run) -> Section:
     )
     header = ("phase", "trials", "complete", "pruned", "failed", "steps", "spared", "trial time")
     trained, reused = run.stages["times_trained"].sum(), run.stages["times_reused"].sum()
-    saved = total["share_saved"]
+    saved, elapsed = total["share_saved"], total["elapsed_s"]
+    when = "so far" if math.isnan(elapsed) else f"in {duration(elapsed)}"
     paragraphs = [
-        f"{int(total['steps_trained']):,} training steps in {duration(total['elapsed_s'])}. "
+        f"{int(total['steps_trained']):,} training steps {when}. "
         f"The stage store spared {int(total['steps_reused']):,} more"
         + ("." if math.isnan(saved) else f" ({saved:.0%} of what the trials asked for).")
         + f" Stages: {len(run.stages)} distinct, trained {trained} times, reused {reused} times.",
