@@ -135,7 +135,6 @@ def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:
     directory = RunDirectory(run_dir)
     study, resolved = directory.read()
     _check_settings(study, address)
-    data_root = Path(resolved["data_root"]) if resolved["data_root"] else None
-    setup = RunSetup(study, resolved, directory, prepare(study, data_root, run_dir))
+    setup = RunSetup.of_launched(study, resolved, directory)
     with Driver(setup, address, console) as driver:
         return driver.run(is_tokenised=False)

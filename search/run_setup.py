@@ -9,7 +9,7 @@ from typing import Any
 
 from search.rundir import RunDirectory
 from spaces.study import Study
-from trainables.preparation import Preparation
+from trainables.preparation import Preparation, prepare
 from trainables.session_config import SessionConfig
 
 
@@ -28,6 +28,19 @@ class RunSetup:
     resolved: Mapping[str, Any]
     directory: RunDirectory
     preparation: Preparation
+
+    @classmethod
+    def of_launched(
+        cls, study: Study, resolved: Mapping[str, Any], directory: RunDirectory
+    ) -> RunSetup:
+        """Return the setup of a run that was launched: its data and models are looked at again.
+
+        Raises:
+            InputError: As ``prepare``.
+        """
+        noted = resolved["data_root"]
+        data_root = Path(noted) if noted else None
+        return cls(study, resolved, directory, prepare(study, data_root, directory.path))
 
     @property
     def run_id(self) -> str:

@@ -41,7 +41,6 @@ def export(
     from search.model_card import card  # noqa: PLC0415
     from search.run_setup import RunSetup  # noqa: PLC0415
     from search.rundir import RunDirectory  # noqa: PLC0415
-    from trainables.preparation import prepare  # noqa: PLC0415
 
     directory = RunDirectory(run_dir)
     study, resolved = directory.read()
@@ -49,13 +48,12 @@ def export(
     record = export_command.read_trial(directory, study, choice.trial_id)
     if data_root is not None:
         resolved["data_root"] = str(data_root.resolve())
-    root = Path(resolved["data_root"]) if resolved["data_root"] else None
-    preparation = prepare(study, root, run_dir)
+    setup = RunSetup.of_launched(study, resolved, directory)
+    preparation = setup.preparation
     plan = record.plan(preparation.planner)
     export_command.check_plan(plan, record)
-    session = RunSetup(study, resolved, directory, preparation).session()
     # The run's own predictions stay as they are.
-    config = replace(session.of_model(record.proposal.model), predictions_dir=None)
+    config = replace(setup.session().of_model(record.proposal.model), predictions_dir=None)
     from trainables.exporting import export_model  # noqa: PLC0415  (torch)
 
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
