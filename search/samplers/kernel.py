@@ -41,6 +41,7 @@ class OrderKernel(Kernel):
     def __init__(self, widths: tuple[int, ...], log_variances: tuple[float, ...]) -> None:
         self.widths = widths
         self.log_variances = log_variances
+        self._kept: tuple[Array, Array, Array] | None = None
 
     @property
     def hyperparameter_log_variances(self) -> Hyperparameter:
@@ -64,18 +65,24 @@ class OrderKernel(Kernel):
 
     def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:  # noqa: N803
         """Return the covariance of rows, and its derivatives by the log variances."""
-        other = X if Y is None else Y
-        parts = self._parts(X, other, noisy=Y is None)
         variances = np.exp(self.log_variances)
-        covariance = np.tensordot(variances, np.stack(parts), axes=1) if eval_gradient else None
-        if covariance is None:
-            covariance = np.zeros((len(X), len(other)))
-            for variance, part in zip(variances, parts, strict=True):
-                covariance += variance * part
-        covariance = covariance + LEVEL * self._same_level(X, other)
-        if eval_gradient:
-            return covariance, np.stack(parts, axis=-1) * variances
-        return covariance
+        if Y is not None:
+            parts = self._parts(X, Y, noisy=False)
+            return parts @ variances + LEVEL * self._same_level(X, Y)
+        parts, level = self._own_parts(X)
+        covariance: Array = parts @ variances + level
+        return (covariance, parts * variances) if eval_gradient else covariance
+
+    def _own_parts(self, rows: Array) -> tuple[Array, Array]:
+        """Return the parts of rows with themselves, and their level.
+
+        A search for effect sizes asks for the same rows again and again, and what the sizes
+        multiply is the same every time.
+        """
+        if self._kept is None or self._kept[0] is not rows:
+            level = LEVEL * self._same_level(rows, rows)
+            self._kept = rows, self._parts(rows, rows, noisy=True), level
+        return self._kept[1], self._kept[2]
 
     def diag(self, X: Array) -> Array:  # noqa: N803
         """Return the variances of rows, noise and level included."""
@@ -96,8 +103,8 @@ class OrderKernel(Kernel):
         ends = np.cumsum(self.widths)
         return [rows[:, end - width : end] for width, end in zip(self.widths, ends, strict=True)]
 
-    def _parts(self, left: Array, right: Array, *, noisy: bool) -> list[Array]:
-        """Return what each variance multiplies."""
+    def _parts(self, left: Array, right: Array, *, noisy: bool) -> Array:
+        """Return what each variance multiplies, `rows x rows x variances`."""
         same_entity = left[:, None, -2] == right[None, :, -2]
         shared = [a @ b.T for a, b in zip(self._blocks(left), self._blocks(right), strict=True)]
         own = [part * same_entity for part in shared]
@@ -106,7 +113,7 @@ class OrderKernel(Kernel):
         for rung in range(MAX_RUNGS):
             at_rung = np.minimum(left[:, -1], MAX_RUNGS - 1) == rung
             noise.append(np.diag(at_rung.astype(float)) if noisy else np.zeros_like(same))
-        return [*shared, *own, same, *noise]
+        return np.stack([*shared, *own, same, *noise], axis=-1)
 
     def _same_level(self, left: Array, right: Array) -> Array:
         same = (left[:, None, -2] == right[None, :, -2]) & (left[:, None, -1] == right[None, :, -1])

@@ -43,6 +43,8 @@ TARGET_COST = 0.5
 COST_POWER = 0.5
 #: Candidates whose uncertainty is computed: those with the highest expectations.
 MAX_WEIGHED = 256
+#: Paused trials whose uncertainty is computed, likewise.
+MAX_PAUSED = 64
 #: Pending suggestions that count; more of them say little more.
 MAX_PENDING = 64
 
@@ -111,11 +113,11 @@ class SurrogateSampler(SequenceSampler):
         surrogate = self._surrogate
         pending = sorted(history.pending)[-MAX_PENDING:]
         surrogate.fit(history.observations, pending)
-        if len(candidates) > MAX_WEIGHED:
-            order = np.argsort(-surrogate.means(candidates), kind="stable")[:MAX_WEIGHED]
-            candidates = [candidates[i] for i in order]
         # A paused trial is a candidate too: it costs no more than the rest of its fine-tuning.
-        candidates = [*candidates, *sorted(history.paused)]
+        candidates = [
+            *most_expected(surrogate, candidates, MAX_WEIGHED),
+            *most_expected(surrogate, sorted(history.paused), MAX_PAUSED),
+        ]
         prediction = surrogate.predict(candidates)
         visited = sorted({(o.sequence, o.entity) for o in history.observations})
         best = dict.fromkeys(self.targets, -np.inf)
@@ -125,6 +127,14 @@ class SurrogateSampler(SequenceSampler):
         gain = expected_improvement(prediction.mean, prediction.deviation, floor)
         costs = Costs.of(history, self.targets, len(self.study.targets))
         return choose_best(candidates, gain, costs, self._cost_power, rng)
+
+
+def most_expected(surrogate: Surrogate, candidates: list[Candidate], count: int) -> list[Candidate]:
+    """Return the candidates with the highest expectations, at most so many."""
+    if len(candidates) <= count:
+        return candidates
+    order = np.argsort(-surrogate.means(candidates), kind="stable")[:count]
+    return [candidates[i] for i in order]
 
 
 def first_unasked(sequence: Sequence, target: str, asked: Set[Candidate]) -> Sequence:
