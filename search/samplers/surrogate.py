@@ -44,6 +44,8 @@ from search.samplers.kernel import (
 
 #: Keeps covariances positive definite in floating point, no more.
 JITTER = 1e-6
+#: The model is fitted to at most so many observations: its time grows with their third power.
+MAX_OBSERVATIONS = 1_200
 #: Effect sizes are found on at most so many observations, spread over all.
 MAX_FITTED = 160
 #: They are found anew when there are this many times the observations of the last time.
@@ -114,7 +116,9 @@ class Surrogate:
         flight do not collapse on one (the kriging believer of Ginsbourger et al. 2010).
         """
         self.log_variances = self._effect_sizes(observations)
-        seen = [(o.sequence, o.entity, o.rung) for o in observations]
+        chosen = most_telling(observations, MAX_OBSERVATIONS)
+        told = (observations[i] for i in chosen)
+        seen = [(o.sequence, o.entity, o.rung) for o in told]
         ahead = [(text, entity, 0) for text, entity in pending]
         points, count = self._points([*seen, *ahead]), len(seen)
         covariance = self._covariance(points, points)
@@ -123,7 +127,7 @@ class Surrogate:
         self._factor = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
         # The factor of the observations alone is its upper left part.
         known = self._factor[:count, :count]
-        values = cho_solve((known, True), scaled(observations), check_finite=False)
+        values = cho_solve((known, True), scaled(observations)[chosen], check_finite=False)
         # What is pending tells of uncertainty and not of means: its weights are zero.
         self._weights = np.concatenate([values, np.zeros(len(ahead))])
         self._seen = points
@@ -246,6 +250,29 @@ def scaled(observations: Items[Observation]) -> Array:
         mean, spread = units[o.entity, o.rung]
         centred.append((o.score - mean) / spread)
     return np.array(centred)
+
+
+def most_telling(observations: Items[Observation], limit: int) -> NDArray[np.int64]:
+    """Return which observations to fit to, at most ``limit`` of them, in their order.
+
+    A higher rung tells more than a lower one, above all of the same candidate: what was superseded
+    by a higher rung is left out first, then low rungs. Those left of one kind are spread evenly over
+    the search, so that no part of it and no range of scores is preferred.
+    """
+    if len(observations) <= limit:
+        return np.arange(len(observations))
+    highest: dict[Candidate, int] = {}
+    for o in observations:
+        highest[o.sequence, o.entity] = max(highest.get((o.sequence, o.entity), 0), o.rung)
+    kinds: dict[tuple[bool, int], list[int]] = {}
+    for i, o in enumerate(observations):
+        kinds.setdefault((o.rung == highest[o.sequence, o.entity], o.rung), []).append(i)
+    chosen: list[int] = []
+    for kind in sorted(kinds, reverse=True):
+        found, left = kinds[kind], limit - len(chosen)
+        spread = np.linspace(0, len(found) - 1, min(len(found), left)).astype(int)
+        chosen.extend(found[i] for i in spread)
+    return np.array(sorted(chosen))
 
 
 def fitting_size(count: int) -> int:

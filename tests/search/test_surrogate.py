@@ -25,7 +25,14 @@ from search.samplers.kernel import (
 )
 from search.samplers.pool import MAX_WHOLE, CandidatePool, neighbours
 from search.samplers.sequence import Costs, choose_best, expected_improvement
-from search.samplers.surrogate import JITTER, Surrogate, fitting_size, scaled
+from search.samplers.surrogate import (
+    JITTER,
+    MAX_OBSERVATIONS,
+    Surrogate,
+    fitting_size,
+    most_telling,
+    scaled,
+)
 from spaces.sequences import Sequence, SequenceSpace
 
 TASKS = ("a", "b", "c")
@@ -144,6 +151,37 @@ def test_what_is_pending_is_less_uncertain_and_no_better():
     assert after.mean == pytest.approx(before.mean, abs=1e-6)
     assert (after.deviation <= before.deviation + 1e-9).all()
     assert after.deviation[0] < 0.9 * before.deviation[0]
+
+
+def test_what_tells_most_is_kept_of_many_observations():
+    rows = observed(
+        ("a", "t", 0, 1.0), ("b", "t", 0, 2.0), ("c", "t", 0, 3.0), ("a>b", "t", 0, 4.0),
+        ("b>a", "t", 0, 5.0), ("a", "t", 1, 6.0), ("b", "t", 1, 7.0), ("a", "t", 2, 8.0),
+    )  # fmt: skip
+    assert most_telling(rows, 8).tolist() == list(range(8))
+    # Last rungs of a and b, then rung 0 of those that went no further: of c, a>b, b>a the first
+    # and the last; what a and b came to before goes first.
+    assert most_telling(rows, 4).tolist() == [2, 4, 6, 7]
+    assert most_telling(rows, 6).tolist() == [2, 3, 4, 5, 6, 7]
+    assert most_telling(rows, 1).tolist() == [7]
+
+
+def test_a_search_of_any_length_fits_to_a_limited_number():
+    tasks = tuple("abcdefg")
+    texts = [">".join(order) for order in itertools.permutations(tasks, 4)]
+    rng = np.random.default_rng(0)
+    count = MAX_OBSERVATIONS * 2
+    worth = {task: rng.normal() for task in tasks}
+    observations = observed(
+        *((text, f"t{i % 3}", 0, 50 + sum(worth[task] for task in text.split(">")))
+          for i, text in enumerate((texts * 3)[:count]))
+    )  # fmt: skip
+    surrogate = Surrogate(tasks, ("t0", "t1", "t2"))
+    surrogate.fit(observations)
+    ranked = sorted(worth, key=worth.__getitem__)
+    best, worst = ">".join(ranked[-3:]), ">".join(ranked[:3])
+    high, low = surrogate.predict([(best, "t0"), (worst, "t0")]).mean
+    assert high > low + 1
 
 
 def test_effect_sizes_follow_from_the_first_observations_alone():
