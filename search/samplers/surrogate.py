@@ -256,8 +256,8 @@ def most_telling(observations: Items[Observation], limit: int) -> NDArray[np.int
     """Return which observations to fit to, at most ``limit`` of them, in their order.
 
     A higher rung tells more than a lower one, above all of the same candidate: what was superseded
-    by a higher rung is left out first, then low rungs. Those left of one kind are spread evenly over
-    the search, so that no part of it and no range of scores is preferred.
+    by a higher rung is left out first, then low rungs. Those left of one kind are spread evenly
+    over the search, so that no part of it and no range of scores is preferred.
     """
     if len(observations) <= limit:
         return np.arange(len(observations))
