@@ -10,21 +10,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from spaces.arms import check_arms
 from spaces.errors import InputError, UnknownNameError
 from spaces.hyperparameters import TUNABLE, Distribution, split_name
 from spaces.model_sections import DeepSpeedSection, ModelSection
+from spaces.schema_messages import describe
 from spaces.stage_names import check_name, check_role, check_stages
 from spaces.stage_sections import TrainingOverrides
-from spaces.study_messages import describe
 from spaces.study_schema import (
     Study,
     TargetSection,
     TrainingSection,
 )
+from spaces.yaml_text import parse_mapping, parse_value, read_text
 
 __all__ = [
     "RESOLVED",
@@ -65,10 +65,7 @@ def load_study(reference: str, overrides: tuple[str, ...] = ()) -> Study:
     """
     path = Path(reference)
     if path.is_file():
-        try:
-            text, origin = path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"study file {reference!r} cannot be read: {error}") from None
+        text, origin = read_text(path, "study file"), str(path)
     else:
         studies = ready_made_studies()
         if path.suffix in (".yaml", ".yml") or "/" in reference:
@@ -88,19 +85,14 @@ def parse_study(text: str, origin: str, overrides: tuple[str, ...] = ()) -> Stud
     Raises:
         InputError: Not YAML, unknown keys, wrong types, unknown tasks or impossible settings.
     """
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{origin}: not valid YAML: {_one_line(error)}") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{origin}: a study file holds a mapping, not {type(raw).__name__}.")
+    raw = parse_mapping(text, origin, "study file")
     raw.pop(RESOLVED, None)
     for override in overrides:
         _apply_override(raw, override)
     try:
         study = Study.model_validate(raw)
     except ValidationError as error:
-        raise InputError(f"{origin}: {describe(error)}") from None
+        raise InputError(f"{origin}: {describe(error, Study)}") from None
     _check_names(study)
     return study
 
@@ -119,10 +111,7 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         node = node[parent]
         if not isinstance(node, dict):
             raise InputError(f"--set {override!r}: {parent!r} is not a section of the study.")
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {override!r}: the value is not YAML: {_one_line(error)}") from None
+    node[last] = parse_value(value, f"--set {override!r}: the value is not YAML")
 
 
 def _check_names(study: Study) -> None:
@@ -171,7 +160,3 @@ def _check_hyperparameters(study: Study) -> None:
             except ValidationError as error:
                 message = error.errors()[0]["msg"].removeprefix("Input ")
                 raise InputError(f"hyperparameters.{name}: {message} (got {value!r})") from None
-
-
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())

@@ -14,12 +14,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from spaces.errors import InputError, UnknownNameError
 from spaces.fingerprints import fingerprint
 from spaces.languages import resolve_languages
+from spaces.schema_messages import describe
+from spaces.yaml_text import parse_mapping, read_text
 
 Format = Literal[
     "sequence_classification",
@@ -230,27 +231,11 @@ def parse_task(text: str, origin: str) -> Task:
     Raises:
         InputError: Not YAML, or not a valid task.
     """
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{origin}: not valid YAML: {error}") from None
-    if not isinstance(raw, dict):
-        raise InputError(f"{origin}: a task file holds a mapping, not {type(raw).__name__}")
+    raw = parse_mapping(text, origin, "task file")
     try:
         return Task.model_validate(raw)
     except ValidationError as error:
-        raise InputError(f"{origin}: {describe_validation_error(error)}") from None
-
-
-def describe_validation_error(error: ValidationError) -> str:
-    """Render pydantic's findings as ``key: what is wrong (got value)``, joined by ``; ``."""
-    findings = []
-    for finding in error.errors():
-        key = ".".join(str(part) for part in finding["loc"]) or "(top level)"
-        value = finding["input"]
-        shown = "" if isinstance(value, dict | list) else f" (got {value!r})"
-        findings.append(f"{key}: {finding['msg']}{shown}")
-    return "; ".join(findings)
+        raise InputError(f"{origin}: {describe(error, Task)}") from None
 
 
 @lru_cache(maxsize=8)
@@ -272,7 +257,8 @@ def load_catalogue(folders: tuple[str, ...] = ()) -> Catalogue:
         path = Path(folder)
         if not path.is_dir():
             raise InputError(f"task_folders: {folder!r} is not a folder. Give a folder of *.yaml.")
-        entries += [(file.read_text("utf-8"), str(file)) for file in sorted(path.glob("*.yaml"))]
+        files = sorted(path.glob("*.yaml"))
+        entries += [(read_text(file, "task file"), str(file)) for file in files]
     tasks: dict[str, Task] = {}
     for text, origin in entries:
         task = parse_task(text, origin)

@@ -155,8 +155,8 @@ def test_several_faults_are_told_together():
     ("text", "message"),
     [
         ("name: [", "s.yaml: not valid YAML: "),
-        ("- a\n- b", "s.yaml: a study file holds a mapping, not list."),
-        ("", "s.yaml: a study file holds a mapping, not NoneType."),
+        ("- a\n- b", "s.yaml: a study file holds a mapping (key: value), not a list."),
+        ("", "s.yaml: a study file holds a mapping (key: value), not nothing."),
     ],
 )
 def test_what_is_no_mapping_is_refused(text, message):

@@ -117,11 +117,14 @@ def test_unknown_task_lists_near_matches() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("name: mine", "name: Mine!"), r"name: String should match .* \(got 'Mine!'\)"),
+        (("name: mine", "name: Mine!"), r"name: 'Mine!' does not match .*letters"),
         (("version: 1", "version: 0"), r"version: .*greater than or equal to 1 \(got 0\)"),
         (("[en]", "[]"), r"languages: "),
-        (("metric: accuracy", "metrics: accuracy"), r"metric: Field required"),
-        (("reader: tsv_pairs", "readers: x"), r"files.train.0.reader: Field required"),
+        (
+            ("metric: accuracy", "metrics: accuracy"),
+            r"metric: required, and missing\..*metrics: unknown key\. Did you mean 'metric'",
+        ),
+        (("reader: tsv_pairs", "readers: x"), r"files.train.0.reader: required, and missing"),
         (("files:", "# files:"), r"a task needs one of 'generator', 'files', 'hub' or 'parts'"),
     ],
 )
@@ -133,7 +136,7 @@ def test_invalid_task_files(change: tuple[str, str], message: str) -> None:
 def test_what_is_not_a_mapping_of_yaml() -> None:
     with pytest.raises(InputError, match=r"mine\.yaml: not valid YAML"):
         parse_task("a: [", "mine.yaml")
-    with pytest.raises(InputError, match="holds a mapping, not list"):
+    with pytest.raises(InputError, match=r"holds a mapping \(key: value\), not a list"):
         parse_task("[1]", "mine.yaml")
 
 

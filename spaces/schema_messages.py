@@ -1,26 +1,34 @@
-"""What is wrong with a study file, in words: one clause a finding, with key, value and remedy."""
+"""What a schema found wrong with a file, in words: a clause for each finding, with the remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from spaces.errors import near_matches
-from spaces.study_schema import Study
 
 #: Longest value that is shown whole.
 MAX_SHOWN = 80
 
+#: How pydantic names the alternatives of a union that it constructs.
+_CONSTRUCTED = ("literal[", "function-", "tagged-", "tuple[")
 
-def describe(error: ValidationError) -> str:
-    """Say what the schema found, joined by semicolons.
+
+def describe(error: ValidationError, schema: type[BaseModel]) -> str:
+    """Say what a schema found, joined by semicolons.
 
     Of a value that may be one of several things, only the findings on the thing it was meant to be
     are told; where that is unclear, all its alternatives in one clause.
+
+    Args:
+        error: The findings.
+        schema: The schema of the whole file, ``Study`` or ``Task``.
     """
-    findings = [(list(_keys(finding["loc"])), finding) for finding in error.errors()]
+    branches = _branches(schema)
+    findings = [(list(_keys(finding["loc"], branches)), finding) for finding in error.errors()]
     # The first of several models is checked as the study's model too; the file has it once.
     of_models = {tuple(path[2:]) for path, _ in findings if path[:1] == ["models"]}
     findings = [
@@ -36,7 +44,8 @@ def describe(error: ValidationError) -> str:
         if is_alternative and finding["type"] != "value_error" and finding["loc"][-1] != path[-1]:
             missed.setdefault(key, []).append(finding)
         elif finding["type"] != "too_short" or not _within(key, meant):
-            meant.setdefault(f"{key}:{finding['type']}", _clause(path, finding))
+            clause = _clause(path, finding, schema)
+            meant.setdefault(f"{key}:{finding['type']}", clause)
     for key, found in missed.items():
         if not _within(key, meant):
             rules = " or ".join(dict.fromkeys(_rule(finding) for finding in found))
@@ -57,12 +66,12 @@ def _rule(finding: Any) -> str:
     return message.replace("valid tuple", "list").replace("Tuple", "the list")
 
 
-def _clause(path: list[str], finding: Any) -> str:
+def _clause(path: list[str], finding: Any, schema: type[BaseModel]) -> str:
     key = ".".join(path) or "(top level)"
     value = finding["input"]
     match finding["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key. {near_matches(path[-1], _known_keys(path[:-1]))}"
+            return f"{key}: unknown key. {near_matches(path[-1], _known_keys(path[:-1], schema))}"
         case "missing":
             return f"{key}: required, and missing."
         case "string_pattern_mismatch":
@@ -76,17 +85,17 @@ def _shown(value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
-def _keys(location: tuple[int | str, ...]) -> Iterator[str]:
+def _keys(location: tuple[int | str, ...], branches: Set[str]) -> Iterator[str]:
     """Yield the keys and positions of a finding, without the names of a union's branches."""
     for part in location:
         text = str(part)
-        if text not in _BRANCHES and not text.startswith(_CONSTRUCTED):
+        if text not in branches and not text.startswith(_CONSTRUCTED):
             yield text
 
 
-def _known_keys(path: list[str]) -> list[str]:
+def _known_keys(path: list[str], schema: type[BaseModel]) -> list[str]:
     """Return the keys of the section at a path."""
-    model: Any = Study
+    model: Any = schema
     for part in path:
         field = model.model_fields.get(part)
         if field is None:
@@ -110,8 +119,11 @@ def _all_sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
             yield from _all_sections(section)
 
 
-#: How pydantic names the alternatives of a union that it constructs.
-_CONSTRUCTED = ("literal[", "function-", "tagged-", "tuple[")
-
-#: How pydantic names the alternatives of a union: by section, or by type.
-_BRANCHES = {section.__name__ for section in _all_sections(Study)} | {"int", "float", "str"}
+@lru_cache
+def _branches(schema: type[BaseModel]) -> frozenset[str]:
+    """Return how pydantic names the alternatives of a union: by section, or by type."""
+    return frozenset(section.__name__ for section in _all_sections(schema)) | {
+        "int",
+        "float",
+        "str",
+    }
