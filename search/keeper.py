@@ -19,6 +19,7 @@ from trainables.membership import Membership
 from trainables.progress import drop_progress
 from trainables.storage.entries import EntryKey, Evicted
 from trainables.storage.needs import needs
+from trainables.storage.weighing import Aside, Scale, in_thread
 from trainables.store import StageStore
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class StoreKeeper:
         console: Where the user is told.
         checkpoint_every: Steps between checkpoints of a training in flight; ``None`` for none.
         clock: A monotonic clock.
+        aside: Weighs the store beside the run's own work.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class StoreKeeper:
         console: Console,
         checkpoint_every: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        aside: Aside = in_thread,
     ) -> None:
         self._store = store
         self._max_bytes = None if max_size_gb is None else int(max_size_gb * 1e9)
@@ -53,6 +56,7 @@ class StoreKeeper:
         self._console = console
         self._checkpoint_every = checkpoint_every
         self._member = Membership(store, clock)
+        self._scale = Scale(store.size_bytes, clock, aside)
         self._trials: Callable[[], list[Progress]] = list
         self._wanted: set[EntryKey] = set()
         self._most_wanted = MIN_WANTED
@@ -115,9 +119,9 @@ class StoreKeeper:
     # Housekeeping.
 
     def tidy(self) -> None:
-        """Make room if it is time to, and tell what happened; can be called at every turn."""
-        if self._max_bytes is not None:
-            self._note(self._member.keep_within(self._max_bytes, self._needed))
+        """Make room if there is need, and tell what happened; can be called at every turn."""
+        if self._max_bytes is not None and self._scale.exceeds(self._max_bytes):
+            self._note(self._member.keep_within(self._max_bytes, self._kept))
         found = self._store.take_report().quarantined
         if found:
             self._ledger.set_aside(-1, [entry.to_json() for entry in found])
@@ -148,12 +152,18 @@ class StoreKeeper:
         """Leave the store as a run should that has ended: it needs nothing any more."""
         self.sweep()
         if self._max_bytes is not None:
+            self._scale.wait()
             self._note(self._member.evict(self._max_bytes, self._needed()))
 
     def state(self) -> StoreState:
         """Return what the tables say of the store."""
         damaged = (e["key"] for e in self._ledger.all_set_aside() if e["kind"] == "stages")
         return StoreState(frozenset(self._evicted), Counter(damaged))
+
+    def _kept(self) -> set[EntryKey]:
+        """Return what stays when room is made; the store is weighed again afterwards."""
+        self._scale.forget()
+        return self._needed()
 
     def _needed(self) -> set[EntryKey]:
         """Return what trials that are under way need, and nothing else from now on."""

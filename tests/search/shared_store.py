@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.search.executor import make_planner, smooth_scores, virtual_clock
 from trainables.lineage import found_stage, num_lost
 from trainables.progress import progress_key
 from trainables.storage.errors import EntryLostError
+from trainables.storage.weighing import Aside
 from trainables.store import StageStore
 
 #: Bytes of a checkpoint, about.
@@ -34,6 +36,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def at_once(work: Callable[[], int]) -> Future[int]:
+    """Do a piece of work now, so that what follows from it does not depend on threads."""
+    future: Future[int] = Future()
+    future.set_result(work())
+    return future
 
 
 @dataclass
@@ -56,6 +65,7 @@ class Run:
     running: list[int] = field(default_factory=list)
     told: io.StringIO = field(default_factory=io.StringIO)
     on_store: Callable[[StageStore], None] = lambda store: None
+    aside: Aside = at_once
 
     def __enter__(self) -> Run:
         self.store = StageStore(self.url)
@@ -71,6 +81,7 @@ class Run:
             self.ledger,
             Console(file=self.told, width=500),
             clock=self.clock,
+            aside=self.aside,
         )
         self.keeper.__enter__()
         self.coordinator = Coordinator(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from search.coordinator import MAX_LOSSES
 from search.tables import write_tables
@@ -14,6 +17,7 @@ from spaces.study import Study
 from tests.search.executor import make_study
 from tests.search.shared_store import Clock, Run
 from trainables.membership import RECHECK_S
+from trainables.storage.weighing import PAUSE, PERIOD_S
 from trainables.store import StageStore
 
 
@@ -200,6 +204,60 @@ def test_nothing_is_protected_that_no_trial_needs_any_more(tmp_path: Path) -> No
         one.clock.now += math.ceil(1e6)
         one.keeper.tidy()
         assert one.store.entries() == []
+
+
+class Later:
+    """Does a piece of work when it is told to."""
+
+    def __init__(self) -> None:
+        self.work: Callable[[], int] | None = None
+        self.future: Future[int] = Future()
+
+    def __call__(self, work: Callable[[], int]) -> Future[int]:
+        assert self.work is None, "one piece of work at a time"
+        self.work, self.future = work, Future()
+        return self.future
+
+    def do(self) -> None:
+        assert self.work is not None
+        work, self.work = self.work, None
+        self.future.set_result(work())
+
+
+def test_a_long_listing_holds_nothing_up_and_before_it_ends_nothing_goes(tmp_path: Path) -> None:
+    """A store without an index, of another's stages, that is larger than it may be."""
+    url = str(tmp_path / "stages")
+    for number in range(20):
+        StageStore(url).put("stages", f"{number:064}", {"x": torch.zeros(1000)}, {"wall_s": 0.1})
+    listing = Later()
+    with Run(url, "one", small(), Clock(), max_size_gb=8e-5, aside=listing) as one:
+        while sum(r.is_final for r in one.coordinator.records) < 3:
+            one.step()
+        assert listing.work is not None
+        assert one.clock.now > PERIOD_S
+        assert one.store.evicted_keys() == set()
+        size = one.store.size_bytes()
+        assert size > 8e4
+        listing.do()
+        one.keeper.tidy()
+        gone = one.store.evicted_keys()
+        assert gone
+        assert gone <= {f"{number:064}" for number in range(20)}
+        assert one.store.size_bytes() <= 8e4
+        # What was taken away is weighed again before more is.
+        assert listing.work is None
+        one.clock.now += PAUSE * one.clock.now
+        one.keeper.tidy()
+        assert listing.work is not None
+        listing.do()
+        while not one.coordinator.is_finished:
+            one.step()
+            if listing.work is not None:
+                listing.do()
+        assert set(one.trained) == {
+            s.fingerprint for r in one.coordinator.records for s in r.stages
+        }
+        assert len(one.trained) == len(set(one.trained))
 
 
 def test_protection_does_not_grow_with_the_run(

@@ -32,7 +32,8 @@ from trainables.storage.quarantine import QUARANTINE, REASON
 from trainables.storage.uses import candidate_of
 
 #: Every file is listed when that was not done for a day, by the storage's own clock: files that are
-#: nobody's are swept at that age, and what the index may have wrong is put right.
+#: nobody's are swept at that age, and what the index may have wrong is put right. A store of many
+#: entries takes minutes for it, so it is done where the store is weighed, beside a run's own work.
 EXACT_EVERY_S = 24 * 3600.0
 #: The index is written when more of it has changed: so many entries, or this share of them.
 MIN_UNWRITTEN, UNWRITTEN_SHARE = 100, 0.02
@@ -71,10 +72,18 @@ class Stocktaker:
         self._files = files
         self._index: Index | None = None
         self._num_unwritten = 0
+        self._is_exact_due = False
+        #: The storage's clock, when it was last known.
+        self._now = 0.0
+        #: What the last exact look found that belongs to no entry, until it is told.
+        self._strays: list[Found] = []
 
     def size_bytes(self) -> int:
-        """Return what the store takes: entries, what is nobody's, what was set aside; quick."""
-        index, loose = self._look(frozenset(), exact=False, now=0.0)
+        """Return what the store takes: entries, what is nobody's, what was set aside.
+
+        Quick, but for an exact look where there is no index, and one a day.
+        """
+        index, loose = self._look(frozenset(), exact=self._is_exact_due)
         files = (*loose, *self._files.walk(QUARANTINE))
         return _num_bytes(index) + sum(found.size_bytes for found in files)
 
@@ -83,10 +92,14 @@ class Stocktaker:
 
         Args:
             exact: Whether to list every file.
-            now: The storage's clock, if it is known; the first look of a day is an exact one.
+            now: The storage's clock, if it is known. Where the last exact look was a day ago, the
+                next ``size_bytes`` is one.
         """
+        self._now = max(self._now, now)
         evicted = self._evicted_keys()
-        index, loose = self._look(evicted, exact=exact, now=now)
+        index, loose = self._look(evicted, exact=exact)
+        self._strays = []
+        self._is_exact_due |= now - index.listed_at > EXACT_EVERY_S
         if exact:
             index.tombstones.clear()
         folders = {_folder(found.name) for found in loose}
@@ -127,17 +140,18 @@ class Stocktaker:
                 self._index.rows.pop(key, None)
                 self._index.tombstones.pop(key, None)
 
-    def _look(
-        self, evicted: Set[EntryKey], *, exact: bool, now: float
-    ) -> tuple[Index, list[Found]]:
+    def _look(self, evicted: Set[EntryKey], *, exact: bool) -> tuple[Index, list[Found]]:
         """Bring the index up to date; return it, and the files that belong to no entry in it."""
-        if self._index is None:
-            self._index = read_index(self._files)
-            exact = exact or self._index is None
-        index = self._index = self._index or Index()
-        if exact or now - index.listed_at > EXACT_EVERY_S:
-            return index, self._list_files(index, now)
-        return index, self._list_folders(index, evicted)
+        index = read_index(self._files) if self._index is None else self._index
+        if exact or index is None:
+            index = index or Index()
+            loose = self._strays = self._list_files(index)
+            self._is_exact_due = False
+        else:
+            loose = self._list_folders(index, evicted)
+            loose += [found for found in self._strays if _is_still_stray(found.name, index)]
+        self._index = index
+        return index, loose
 
     def _list_folders(self, index: Index, evicted: Set[EntryKey]) -> list[Found]:
         """Look for entries that came and went; one with a tombstone may be half evicted."""
@@ -147,13 +161,13 @@ class Stocktaker:
         loose = new - index.rows.keys()
         return [found for key in loose for found in self._files.walk(folder_name(*key))]
 
-    def _list_files(self, index: Index, now: float) -> list[Found]:
+    def _list_files(self, index: Index) -> list[Found]:
         """List every file; read the entries that are new or have changed."""
         folders: dict[str, dict[str, Found]] = {}
+        index.listed_at = self._now
         for found in (found for kind in KINDS for found in self._files.walk(kind)):
             folders.setdefault(_folder(found.name), {})[found.name] = found
-            now = max(now, found.modified_at or 0.0)
-        index.listed_at = now
+            index.listed_at = max(index.listed_at, found.modified_at or 0.0)
         metas = {
             key: meta
             for folder, files in folders.items()
@@ -235,6 +249,18 @@ class Stocktaker:
 def _num_bytes(index: Index) -> int:
     """Return what the entries take that are known."""
     return sum(row.num_bytes for row in index.rows.values())
+
+
+def _is_still_stray(name: str, index: Index) -> bool:
+    """Whether a file that was nobody's is so still, and is not seen by a look at the folders."""
+    key = _key_of(_folder(name))
+    if key is None:
+        return True
+    row = index.rows.get(key)
+    if row is None:
+        return False
+    entry = row.candidate.entry
+    return name not in (entry.data_name, meta_name(*key), f"{entry.folder}/{USED}")
 
 
 def _folder(name: str) -> str:
