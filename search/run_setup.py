@@ -38,9 +38,8 @@ class RunSetup:
         Raises:
             InputError: As ``prepare``.
         """
-        noted = resolved["data_root"]
-        data_root = Path(noted) if noted else None
-        return cls(study, resolved, directory, prepare(study, data_root, directory.path))
+        preparation = prepare(study, launched_data_root(resolved), directory.path)
+        return cls(study, resolved, directory, preparation)
 
     @property
     def run_id(self) -> str:
@@ -50,8 +49,7 @@ class RunSetup:
     @property
     def data_root(self) -> Path | None:
         """Folder of the official files."""
-        noted = self.resolved["data_root"]
-        return Path(noted) if noted else None
+        return launched_data_root(self.resolved)
 
     @property
     def store_url(self) -> str:
@@ -69,3 +67,13 @@ class RunSetup:
             run_id=self.run_id,
             predictions_dir=str(predictions) if self.study.training.save_predictions else None,
         )
+
+
+def launched_data_root(resolved: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the official files that a run was launched with, if with any.
+
+    Args:
+        resolved: What its run directory notes with the study.
+    """
+    noted = resolved["data_root"]
+    return Path(noted) if noted else None

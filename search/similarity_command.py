@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.run_setup import launched_data_root
 from search.rundir import RunDirectory
 from spaces.errors import InputError
 from spaces.study import Study
@@ -116,9 +117,9 @@ def find_sources(study: Study, run_dir: Path | None, data_root: Path | None) -> 
         return Sources(data_root, Path("runs") / study.name, study.storage.stages)
     directory = RunDirectory(run_dir)
     launched, resolved = directory.read()
-    if data_root is None and resolved["data_root"]:
-        data_root = Path(resolved["data_root"])
-    return Sources(data_root, run_dir, directory.store_url(launched))
+    return Sources(
+        data_root or launched_data_root(resolved), run_dir, directory.store_url(launched)
+    )
 
 
 def make_report(

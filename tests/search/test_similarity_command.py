@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from search.rundir import RunDirectory
 from search.similarity_command import (
+    Sources,
     find_sources,
     make_report,
     names_of,
@@ -248,3 +250,16 @@ def test_where_a_study_looks_for_data_and_stages(tmp_path):
     assert (found.data_root, found.store_url) == (tmp_path, "/elsewhere")
     with pytest.raises(RunDirectoryError, match="is not a run directory"):
         find_sources(study, tmp_path, None)
+
+
+def test_a_run_brings_its_own_data_and_stages(tmp_path):
+    study, folder = load_study("mini"), tmp_path / "run"
+    RunDirectory(folder).create(study, tmp_path / "data")
+    # Whatever the study at hand says: the stages are where the run has put them.
+    elsewhere = load_study("mini", ("storage.stages=/elsewhere",))
+    found = find_sources(elsewhere, folder, None)
+    assert found == Sources(tmp_path / "data", folder, str(folder / "stages"))
+    assert find_sources(study, folder, tmp_path).data_root == tmp_path
+    without = tmp_path / "without"
+    RunDirectory(without).create(study, None)
+    assert find_sources(study, without, None).data_root is None
