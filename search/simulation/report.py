@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from search.exhaustion import describe_end
 from search.simulation.result import SimulationResult
 from search.view import NO_STAGES
 from spaces.sequences import STAGE_SEPARATOR
@@ -147,11 +148,7 @@ def _cells(row: Sequence[float]) -> tuple[str, ...]:
 def _notes(result: SimulationResult) -> list[str]:
     notes = []
     if result.is_exhausted:
-        asked = sum(record.proposal.phase == "search" for record in result.records)
-        notes.append(
-            f"the search ended after {asked:,} of {result.study.search.num_trials:,} trials: "
-            "nothing new was left to suggest"
-        )
+        notes.append(describe_end(result.study, result.records))
     if not result.incumbents:
         notes.append("no trial reached the full budget, so there is no incumbent")
     if result.stopped:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from search.exhaustion import is_exhausted
 from search.simulation.incumbents import Incumbent
 from search.simulation.workers import Tally
 from search.tables import rows
@@ -117,8 +118,7 @@ class SimulationResult:
     @property
     def is_exhausted(self) -> bool:
         """Whether the search ended before its number of trials: nothing new was left."""
-        asked = sum(record.proposal.phase == "search" for record in self.records)
-        return not self.stopped and asked < self.study.search.num_trials
+        return not self.stopped and is_exhausted(self.study, self.records)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as plain data, decision latency left out; unknown is ``None``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -33,37 +34,45 @@ from trainables.tabular import TabularTrainable
 
 # Degenerate cases.
 
+#: Those that know the space, and leave nothing of it out.
+OWN = ("exhaustive", "random", "beam", "similarity_greedy", "sequence")
+
 
 def _end_states(result: SimulationResult) -> set[str]:
     assert all(record.is_final for record in result.records)
     return {record.status for record in result.records}
 
 
-each_sampler = pytest.mark.parametrize("sampler", ["random", "sequence"])
+@pytest.fixture(params=OWN)
+def sampler(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
+    """Name a sampler, and the table that one of them needs, as changes to a study."""
+    chosen = f"search.sampler={request.param}"
+    if request.param != "similarity_greedy":
+        return (chosen,)
+    table = tmp_path / "similarity.csv"
+    rows = [f"source_target,mnli,{target},one,1.0" for target in ("xnli", "udpos")]
+    table.write_text("\n".join(["kind,source,target,measure,value", *rows]), encoding="utf-8")
+    return (chosen, f"search.similarity={table}")
 
 
-@each_sampler
 def test_one_task(sampler):
     only = {"tasks": ["mnli"], "max_length": 1}
-    result = run(make_study(f"search.sampler={sampler}", intermediate=only))
+    result = run(make_study(*sampler, intermediate=only))
     assert "complete" in _end_states(result)
     assert {str(record.proposal.sequence) for record in result.records} == {"", "mnli"}
 
 
-@each_sampler
 def test_length_one_and_length_zero(sampler):
-    name = f"search.sampler={sampler}"
-    one = run(make_study(name, intermediate={"tasks": ["mnli", "qqp"], "max_length": 1}))
+    one = run(make_study(*sampler, intermediate={"tasks": ["mnli", "qqp"], "max_length": 1}))
     assert "complete" in _end_states(one)
-    none = run(make_study(name, intermediate={"tasks": ["mnli"], "max_length": 0}))
+    none = run(make_study(*sampler, intermediate={"tasks": ["mnli"], "max_length": 0}))
     assert "complete" in _end_states(none)
     assert none.counts.steps_trained > 0
 
 
-@each_sampler
 @pytest.mark.parametrize("objective", ["per_target", "average"])
 def test_one_target(sampler, objective):
-    study = make_study(f"search.sampler={sampler}", targets=["xnli"], objective=objective)
+    study = make_study(*sampler, targets=["xnli"], objective=objective)
     assert "complete" in _end_states(run(study))
 
 
@@ -80,9 +89,8 @@ class Breaking:
         return self._inner.run_rung(plan, rung)
 
 
-@each_sampler
 def test_a_target_that_always_fails_does_not_hold_up_the_others(sampler):
-    study = make_study(f"search.sampler={sampler}")
+    study = make_study(*sampler)
     trainable = Breaking(TabularTrainable.of(study, table_of(study, seeds=3)))
     result = simulate(study, trainable, workers=3)
     states = {
@@ -97,9 +105,8 @@ def test_a_target_that_always_fails_does_not_hold_up_the_others(sampler):
     assert {i.target for i in result.incumbents} == {"xnli"}
 
 
-@each_sampler
 def test_an_average_that_always_lacks_a_target_has_no_incumbent_and_ends(sampler):
-    study = make_study(f"search.sampler={sampler}", objective="average")
+    study = make_study(*sampler, objective="average")
     trainable = Breaking(TabularTrainable.of(study, table_of(study, seeds=3)))
     result = simulate(study, trainable, workers=3)
     assert "failed" in _end_states(result)
@@ -107,27 +114,24 @@ def test_an_average_that_always_lacks_a_target_has_no_incumbent_and_ends(sampler
     assert "no incumbent" in shown([result])
 
 
-@each_sampler
 def test_all_scores_equal(sampler):
-    study = make_study(f"search.sampler={sampler}", "search.num_trials=20")
+    study = make_study(*sampler, "search.num_trials=20")
     result = run(study, lambda *_: 50.0, workers=3)
     assert _end_states(result) == {"complete", "pruned"}
     # The first to arrive stays the best.
     assert [found.sequence for found in result.incumbents] == ["", ""]
 
 
-@each_sampler
 def test_all_nan(sampler):
-    study = make_study(f"search.sampler={sampler}")
+    study = make_study(*sampler)
     result = run(study, lambda *_: math.nan, workers=3)
     assert _end_states(result) == {"failed"}
     assert result.incumbents == []
     assert "no incumbent" in shown([result])
 
 
-@each_sampler
 def test_more_workers_than_candidates(sampler):
-    study = make_study(f"search.sampler={sampler}", "search.num_trials=500", "search.confirm.top=0")
+    study = make_study(*sampler, "search.num_trials=500", "search.confirm.top=0")
     result = run(study, workers=100)
     assert "complete" in _end_states(result)
     frame = result.worker_frame()
@@ -135,15 +139,48 @@ def test_more_workers_than_candidates(sampler):
     assert frame["utilisation"].min() == 0
 
 
-@each_sampler
 def test_an_exhausted_space_ends_the_search_and_says_so(sampler):
-    study = make_study(f"search.sampler={sampler}", "search.num_trials=500", "search.confirm.top=0")
+    study = make_study(*sampler, "search.num_trials=500", "search.confirm.top=0")
     result = run(study)
     pairs = {(str(r.proposal.sequence), r.proposal.target) for r in result.records}
     assert len(pairs) == len(result.records) == (study.space.size + 1) * 2
     assert result.is_exhausted
     asked = (study.space.size - 4) * 2
     assert f"the search ended after {asked} of 500 trials: nothing new" in shown([result])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes"])
+def test_optunas_samplers_meet_the_same_ends(sampler):
+    few = (f"search.sampler={sampler}", "search.num_trials=6", "search.confirm.top=0")
+    for length in (0, 1):
+        one = run(make_study(*few, intermediate={"tasks": ["mnli"], "max_length": length}))
+        assert "complete" in _end_states(one)
+    study = make_study(*few)
+    breaking = Breaking(TabularTrainable.of(study, table_of(study, seeds=3)))
+    result = simulate(study, breaking, workers=30)
+    failed = {r.status for r in result.records if r.proposal.target == "udpos"}
+    assert failed == {"failed"}
+    assert _end_states(result) >= {"complete", "failed"}
+    assert _end_states(run(study, lambda *_: math.nan)) == {"failed"}
+    assert "complete" in _end_states(run(study, lambda *_: 50.0))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
+def test_a_sampler_that_repeats_itself_ends_the_search_and_says_so(sampler):
+    study = make_study(f"search.sampler={sampler}", "search.num_trials=500", "search.confirm.top=0")
+    result = run(study)
+    tried = {(str(r.proposal.sequence), r.proposal.target) for r in result.records}
+    assert len(tried) == len(result.records)
+    assert result.is_exhausted
+    asked = len(result.records) - (1 + 3 + 1) * 2
+    left = study.space.size * 2 - (asked + (1 + 3) * 2)
+    why = (
+        f"the sampler '{sampler}' repeated itself only, and {left} of {study.space.size * 2} pairs"
+        if left
+        else "nothing new was left"
+    )
+    text = " ".join(shown([result]).split())
+    assert f"the search ended after {asked} of 500 trials: {why}" in text
 
 
 def test_a_search_that_spends_its_trials_is_not_exhausted():
