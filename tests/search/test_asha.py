@@ -151,6 +151,27 @@ def test_with_all_reports_in_exactly_the_top_share_is_promoted(reports, eta):
     assert bracket.promotable() == []
 
 
+@given(
+    st.lists(st.lists(st.floats(allow_nan=True) | st.just(1.0), min_size=3, max_size=3),
+             max_size=60),
+    st.integers(2, 4),
+)  # fmt: skip
+def test_rung_after_rung_it_is_successive_halving(table, eta):
+    """With all of a rung's reports in before any promotion, to the full budget."""
+    bracket = Bracket(eta)
+    alive = [str(index) for index in range(len(table))]
+    for rung in range(3):
+        reports = [table[int(name)][rung] for name in alive]
+        for arrival, (name, score) in enumerate(zip(alive, reports, strict=True)):
+            bracket.report(rung, name, score, arrival, is_last=rung == 2)
+        best = ranking(reports)[: len(alive) // eta if rung < 2 else 0]
+        survivors = [alive[int(place)] for place in best]
+        assert bracket.promotable() == [(rung, name) for name in survivors]
+        for name in survivors:
+            bracket.promote(rung, name)
+        alive = survivors
+
+
 @given(scores.flatmap(lambda s: st.tuples(st.just(s), st.permutations(range(len(s))))),
        st.integers(2, 5), st.data())  # fmt: skip
 def test_in_any_order_of_arrival_the_survivors_of_successive_halving_are_promoted(drawn, eta, data):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -21,20 +22,33 @@ PLAIN = sorted(set(SAMPLERS) - {"similarity_greedy"})
 OWN = ("random", "sequence", "exhaustive", "beam")
 
 
+def study_for(name: str, folder: Path) -> Study:
+    """Return a study that a sampler can be made from: one of them needs a table."""
+    table = folder / "similarity.csv"
+    table.write_text("kind,source,target,measure,value\nsource_target,mnli,xnli,one,1.0\n")
+    return make_study(f"search.sampler={name}", f"search.similarity={table}")
+
+
 class TestBasic(BasicSamplerTestCase):
     """What every Optuna sampler must do, on parameters it was not made for."""
 
-    @pytest.fixture(params=PLAIN)
-    def sampler(self, request: pytest.FixtureRequest) -> Callable[[], optuna.samplers.BaseSampler]:
-        return lambda: SAMPLERS[request.param](make_study())
+    @pytest.fixture(params=SAMPLERS)
+    def sampler(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> Callable[[], optuna.samplers.BaseSampler]:
+        return lambda: make_sampler(study_for(request.param, tmp_path))
 
 
 class TestRelative(RelativeSamplerTestCase):
-    """What a sampler of joint parameters must do on any space; our own know one space only."""
+    """What a sampler of joint parameters must do on any space, our own too."""
 
-    @pytest.fixture
-    def sampler(self) -> Callable[[], optuna.samplers.BaseSampler]:
-        return lambda: tpe(make_study(), num_startup=0)
+    @pytest.fixture(params=[*OWN, "similarity_greedy", "tpe"])
+    def sampler(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> Callable[[], optuna.samplers.BaseSampler]:
+        if request.param == "tpe":
+            return lambda: tpe(make_study(), num_startup=0)
+        return lambda: make_sampler(study_for(request.param, tmp_path))
 
 
 def ask(study: Study, asked: optuna.Study) -> tuple[optuna.trial.Trial, Sequence, str]:

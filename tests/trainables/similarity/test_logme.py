@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,6 +30,16 @@ def largest_evidence(states, y):
 
     starts = [(0.0, 0.0), (2.0, 2.0), (-1.0, 3.0)]
     return max(-minimize(loss, start, method="Nelder-Mead").fun for start in starts)
+
+
+def test_a_hand_computed_evidence():
+    # One state, 1 everywhere, so the covariance of y is I / beta + 1 1^T / alpha: variance v of the
+    # mean's direction, s of the three others. Of y = (1, 1, 0, 0) the mean's direction holds
+    # (2 / sqrt 4)^2 = 1 and the others 2 - 1 = 1, so v = 1 and s = 1 / 3 at the largest; the other
+    # class is the same.
+    # log N = -(4 log 2 pi + log v + 3 log s + 1 + 3) / 2, and a quarter of it a sample.
+    by_hand = -(math.log(2 * math.pi) + 3 / 4 * math.log(1 / 3) + 1) / 2
+    assert log_evidence(np.ones((4, 1)), np.array([0, 0, 1, 1])) == pytest.approx(by_hand, abs=1e-6)
 
 
 @pytest.mark.parametrize(("num", "size"), [(30, 3), (12, 20), (15, 15)])
