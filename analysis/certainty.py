@@ -16,7 +16,7 @@ from analysis.sections import Section, Table
 from analysis.selection import selection_bias
 from analysis.variance import variance_components
 from analysis.verdicts import comparisons_table
-from analysis.wording import clean, number, p_value, plus_minus, spell
+from analysis.wording import clean, number, p_equals, p_value, plus_minus, spell
 
 #: Titles of the sections, and how a page finds them.
 CERTAINTY = ("How sure this is", "How much picking flattered", "Does the order matter?")
@@ -140,7 +140,7 @@ def _verdict(target: str, components: dict[Any, dict[Any, Any]]) -> str:
             f"{clean(target)}: what order is worth cannot be told from noise; no stages ran in two "
             "orders and on two seeds."
         )
-    said = f"(p {_equals(order['p'])}, its share of the variance {_share(order['share'])})"
+    said = f"({p_equals(order['p'])}, its share of the variance {_share(order['share'])})"
     if order["p"] < _LEVEL:
         return f"{clean(target)}: the order of the same stages matters {said}."
     return f"{clean(target)}: the order of the same stages is not shown to matter {said}."
@@ -148,8 +148,3 @@ def _verdict(target: str, components: dict[Any, dict[Any, Any]]) -> str:
 
 def _share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.0%}"
-
-
-def _equals(p: float) -> str:
-    written = p_value(p)
-    return written if written.startswith("<") else f"= {written}"

@@ -219,21 +219,10 @@ def _compare(
                 "p_adjusted": adjusted,
                 "num_pairs": found.num,
                 "num_compared": num_compared,
-                "verdict": verdict(found),
+                "verdict": found.verdict,
             }
         )
     return rows
-
-
-def verdict(estimate: Estimate) -> str:
-    """Say what an interval decides: ``better``, ``worse`` or ``not decided``.
-
-    >>> verdict(Estimate(2.0, 0.5, 3.5)), verdict(Estimate(2.0))
-    ('better', 'not decided')
-    """
-    if estimate.low > 0:
-        return "better"
-    return "worse" if estimate.high < 0 else "not decided"
 
 
 def _simultaneous(

@@ -16,13 +16,12 @@ from analysis.comparisons import compare_best
 from analysis.diagnostics import pruning_cost
 from analysis.frames import Run
 from analysis.languages import language_scores
-from analysis.observations import ALL_AT_ONCE, first_model
+from analysis.models import models_of
+from analysis.observations import ALL_AT_ONCE
 from analysis.sections import Section, Table
 from analysis.statistics import cost_summary, leaderboard
 from analysis.verdicts import NO_ANSWER, answer_of, lead_of
 from analysis.wording import clean, duration, number, plus_minus, spell
-
-__all__ = ["Section", "Table", "findings"]
 
 #: Rows of a leaderboard beside the references, and languages of a table, before it is cut.
 TOP, LANGUAGES, FAILURES = 5, 12, 10
@@ -57,12 +56,11 @@ def _answer(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> Section:
             f"The run is not finished: trials running or waiting: {unfinished}. "
             "What follows is the state so far."
         )
-    models = dict.fromkeys(run.trials["model"])
+    models = models_of(run)
     if len(models) > 1:
-        shown = first_model(run.trials, run.study)["model"].iloc[0]
         paragraphs.append(
             f"The run has several models ({clean(', '.join(models))}). Scores and gains are those "
-            f"of {clean(shown)}; counts and cost are of all of them."
+            f"of {clean(models[0])}; counts and cost are of all of them."
         )
     if board.empty:
         paragraphs.append(NO_ANSWER)

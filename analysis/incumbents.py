@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.columns import tidy
 from analysis.frames import Run, Runs
-from analysis.intervals import student
-from analysis.observations import first_model
+from analysis.intervals import estimate_mean
+from analysis.models import first_model
 from analysis.timeline import each_run, timeline
 from spaces.tables import Column
 
@@ -119,14 +119,13 @@ def incumbent_band(source: Runs, *, num_points: int = 50, confidence: float = 0.
             ]
             if not found:
                 continue
-            error = float(np.std(found, ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else 0.0
-            mean = student(float(np.mean(found)), error, len(found) - 1, confidence)
+            mean = estimate_mean(found, confidence)
             rows.append(
                 {
                     "target": target,
                     "steps": steps,
                     **mean.as_columns("score"),
-                    "num_runs": len(found),
+                    "num_runs": mean.num,
                 }
             )
     return tidy(rows, INCUMBENT_BAND)

@@ -64,6 +64,17 @@ class Estimate:
     num: int = 0
     p: float = _NAN
 
+    @property
+    def verdict(self) -> str:
+        """What the interval decides: ``better`` (it lies above 0), ``worse`` or ``not decided``.
+
+        >>> Estimate(2.0, 0.5, 3.5).verdict, Estimate(2.0).verdict
+        ('better', 'not decided')
+        """
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "not decided"
+
     def as_columns(self, name: str) -> dict[str, float]:
         """Return the mean as a column of a frame, with those of its interval's ends.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames import Run
-from analysis.observations import observations
+from analysis.observations import last_rung, observations
 from analysis.statistics import leaderboard
 
 _COLUMNS = {
@@ -51,17 +51,13 @@ def language_scores(run: Run, target: str, sequence: str | None = None) -> pd.Da
         sequence = str(ranked.iloc[0])
     found = observations(run, fresh_only=True, average=False)
     seeds = found[found["target"] == target]
-    last = _last_rung(run.scores[run.scores["headline"]])
+    last = last_rung(run.scores[run.scores["headline"]])
     own = _means(last, seeds.loc[seeds["sequence"] == sequence, "trial_id"])
     none = _means(last, seeds.loc[seeds["sequence"] == "", "trial_id"])
     joined = own.merge(none[[*_SET, "score"]], on=_SET, how="left", suffixes=("", "_none"))
     joined["gain"] = joined["score"] - joined["score_none"]
     joined["target"] = target
     return joined[list(_COLUMNS)].astype(_COLUMNS).sort_values(_SET, ignore_index=True)
-
-
-def _last_rung(scores: pd.DataFrame) -> pd.DataFrame:
-    return scores[scores["rung"] == scores.groupby("trial_id")["rung"].transform("max")]
 
 
 def _means(scores: pd.DataFrame, trial_ids: pd.Series[Any]) -> pd.DataFrame:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
+
+import pandas as pd
 
 from analysis.frames import Run
 from spaces.errors import UnknownNameError
@@ -17,9 +21,25 @@ def models_of(run: Run) -> tuple[str, ...]:
     Returns:
         The labels, the one that was searched with first; the empty one for a run without trials.
     """
-    there = set(run.trials["model"])
-    ordered = [str(name) for name in run.study.get("models") or {} if name in there]
-    return (*ordered, *sorted(there - set(ordered))) or ("",)
+    return _labels(run.trials, run.study) or ("",)
+
+
+def first_model(trials: pd.DataFrame, study: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """Return the trials of the first model that there are trials of: scores of two are not one's.
+
+    Args:
+        trials: Trials, maybe of several models.
+        study: The resolved study, which orders the models; the first trial's model without it.
+    """
+    if "model" not in trials or trials["model"].nunique() < 2:
+        return trials
+    chosen: pd.DataFrame = trials[trials["model"] == _labels(trials, study or {})[0]]
+    return chosen
+
+
+def of_first_model(run: Run) -> Run:
+    """Return the part of a run that is of its first model, the one that was searched with."""
+    return of_model(run, models_of(run)[0])
 
 
 def of_model(run: Run, label: str) -> Run:
@@ -54,4 +74,12 @@ def of_model(run: Run, label: str) -> Run:
         scores=run.scores[run.scores["trial_id"].isin(ids)].reset_index(drop=True),
         rungs=run.rungs[run.rungs["trial_id"].isin(ids)].reset_index(drop=True),
         stages=run.stages[run.stages["model"].isin([label, ""])].reset_index(drop=True),
+    )
+
+
+def _labels(trials: pd.DataFrame, study: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the models that there are trials of: in the study's order, then as they come."""
+    there = dict.fromkeys(map(str, trials["model"]))
+    return tuple(
+        dict.fromkeys([*(name for name in study.get("models") or () if name in there), *there])
     )

@@ -7,7 +7,7 @@ several models, the first one's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.average import AVERAGE, average_trials, hyperparameter_columns
 from analysis.columns import tidy
 from analysis.frames import Run, Runs
+from analysis.models import first_model
 from spaces.errors import InputError, UnknownNameError
 from spaces.sequences import STAGE_SEPARATOR, TASK_SEPARATOR
 from spaces.tables import Column
@@ -138,14 +139,19 @@ def language_observations(
         empty = tidy((), LANGUAGE_OBSERVATIONS).assign(run=pd.Series(dtype="str"))
         return _only(tidy(pd.concat(parts or [empty]), LANGUAGE_OBSERVATIONS), target)
     trials = observations(source, target, average=False, **how).drop(columns="score")
-    scores = source.scores[source.scores["headline"]]
-    last = scores[scores["rung"] == scores.groupby("trial_id")["rung"].transform("max")]
-    means = last.groupby(
-        ["trial_id", "language", "split", "selected_on"], as_index=False, sort=False
-    ).agg(num_examples=("num_examples", "max"), score=("value", "mean"))
+    means = (
+        last_rung(source.scores[source.scores["headline"]])
+        .groupby(["trial_id", "language", "split", "selected_on"], as_index=False, sort=False)
+        .agg(num_examples=("num_examples", "max"), score=("value", "mean"))
+    )
     joined = trials.merge(means, on="trial_id", how="inner")
     order = ["target", "language", "split", "selected_on", "sequence", "setting", "seed"]
     return tidy(joined.sort_values(order), LANGUAGE_OBSERVATIONS)
+
+
+def last_rung(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a ``scores`` frame at the last rung of each trial."""
+    return scores[scores["rung"] == scores.groupby("trial_id")["rung"].transform("max")]
 
 
 def by_target(frame: pd.DataFrame, *further: str) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -165,21 +171,6 @@ def by_target(frame: pd.DataFrame, *further: str) -> Iterator[tuple[dict[str, An
     ]
     parts.sort(key=lambda part: (part[0].get("run", ""), part[0]["target"] != AVERAGE))
     yield from parts
-
-
-def first_model(trials: pd.DataFrame, study: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    """Return the trials of the first model that there are trials of: scores of two are not one's.
-
-    Args:
-        trials: Trials, maybe of several models.
-        study: The resolved study, which orders the models; the first trial's model without it.
-    """
-    if "model" not in trials or trials["model"].nunique() < 2:
-        return trials
-    there = dict.fromkeys(trials["model"])
-    known = [label for label in (study or {}).get("models") or () if label in there]
-    chosen: pd.DataFrame = trials[trials["model"] == next(iter([*known, *there]))]
-    return chosen
 
 
 def all_at_once(trials: pd.DataFrame) -> str | None:

@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.metrics import ndcg_score
 
 from analysis.columns import tidy
-from analysis.intervals import Estimate, adjust_holm, estimate_spearman, student
+from analysis.intervals import Estimate, adjust_holm, estimate_mean, estimate_spearman
 from spaces.errors import InputError, UnknownNameError
 from spaces.tables import Column
 
@@ -166,19 +166,16 @@ def similarity_advantage(
                 continue
             differences = table[statistic][measure] - table[statistic][baseline]
             values = sign * differences.dropna().to_numpy(dtype=float)
-            estimate = _mean(values, confidence)
-            low, high = estimate["value_low"], estimate["value_high"]
+            found_mean = estimate_mean(values, confidence)
             family.append(
                 {
                     "measure": measure,
                     "baseline": baseline,
                     "statistic": statistic,
-                    "advantage": estimate["value"],
-                    "advantage_low": low,
-                    "advantage_high": high,
+                    **found_mean.as_columns("advantage"),
                     "p": _sign_flips(values),
-                    "num_targets": len(values),
-                    "verdict": "better" if low > 0 else "worse" if high < 0 else "not decided",
+                    "num_targets": found_mean.num,
+                    "verdict": found_mean.verdict,
                 }
             )
         adjusted = adjust_holm([row["p"] for row in family])
@@ -231,20 +228,12 @@ def _over_targets(rows: list[dict[str, Any]], confidence: float) -> list[dict[st
                 "measure": mine[0]["measure"],
                 "target": ALL_TARGETS,
                 "statistic": statistic,
-                **_mean(known, confidence),
+                **estimate_mean(known, confidence).as_columns("value"),
                 "num_tasks": sum(row["num_tasks"] for row in mine),
                 "num_targets": len(known),
             }
         )
     return joined
-
-
-def _mean(values: Any, confidence: float) -> dict[str, float]:
-    num = len(values)
-    mean = float(values.mean()) if num else math.nan
-    error = float(values.std(ddof=1)) / math.sqrt(num) if num > 1 else math.nan
-    found = student(mean, error, num - 1, confidence)
-    return {"value": mean, "value_low": found.low, "value_high": found.high}
 
 
 def _sign_flips(values: Any) -> float:

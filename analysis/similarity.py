@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis.columns import tidy
 from analysis.observations import NO_INTERMEDIATE, Source, observations
-from analysis.plots.picture import Axis, Boxes, Labels, Picture
+from analysis.plots.drawing import Axis, Boxes, Labels
+from analysis.plots.picture import Picture
 from analysis.plots.style import SMALL, Scale, ink_on, shorten, text_width
 from analysis.wording import clean
 from spaces.errors import UnknownNameError

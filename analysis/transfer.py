@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,6 @@ from analysis.columns import tidy
 from analysis.frames import Run, Runs
 from analysis.intervals import adjust_holm, estimate_mean, pool_noise
 from analysis.observations import (
-    NO_INTERMEDIATE,
     Source,
     by_target,
     language_observations,
@@ -18,6 +18,9 @@ from analysis.observations import (
 )
 from spaces.sequences import TASK_SEPARATOR
 from spaces.tables import Column
+
+#: The sequence of no stage.
+NONE = ""
 
 _TARGET = Column("target", "string", "", "Name of the target task, or `average`.")
 _GAIN = (
@@ -70,7 +73,9 @@ def transfer_matrix(
     """
     found = observations(source, target, average=average)
     rows = [
-        {**names, **row} for names, part in by_target(found) for row in _gains(part, confidence)
+        {**names, **row}
+        for names, part in by_target(found)
+        for row in _of_single_tasks(part, confidence)
     ]
     return tidy(_ordered(rows), TRANSFER)
 
@@ -96,34 +101,52 @@ def language_transfer(
     rows = [
         {**names, **row}
         for names, part in by_target(found, *keys)
-        for row in _gains(part, confidence)
+        for row in _of_single_tasks(part, confidence)
     ]
     return tidy(_ordered(rows), LANGUAGE_TRANSFER)
 
 
-def _gains(scores: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
-    """Return the gains of the tasks that were trained alone, the best first."""
+def gains_over_none(
+    scores: pd.DataFrame, sequences: Iterable[str], confidence: float
+) -> list[dict[str, Any]]:
+    """Estimate what sequences gain over no intermediate task, under the same seeds.
+
+    Args:
+        scores: Observations of one target.
+        sequences: The sequences; one that shares no seed with none is left out.
+        confidence: Coverage of each interval; the noise of all repeated sequences is pooled.
+
+    Returns:
+        Rows of ``sequence``, ``score``, ``score_none``, ``gain`` with its interval, ``p`` and
+        ``num_pairs``.
+    """
     table = scores.pivot_table(index="seed", columns="sequence", values="score")
-    none = scores.loc[scores["baseline"] == NO_INTERMEDIATE, "sequence"].unique()
-    if not len(none):
+    if NONE not in table:
         return []
     noise = pool_noise(scores).difference
-    single = scores.loc[scores["num_stages"] == 1, "sequence"].unique()
     rows = []
-    for task in sorted(name for name in single if TASK_SEPARATOR not in name):
-        both = table[[task, none[0]]].dropna()
-        found = estimate_mean(both[task] - both[none[0]], confidence, noise)
+    for sequence in sequences:
+        both = table[[sequence, NONE]].dropna()
+        found = estimate_mean(both[sequence] - both[NONE], confidence, noise)
         if found.num:
             rows.append(
                 {
-                    "task": task,
-                    "score": both[task].mean(),
-                    "score_none": both[none[0]].mean(),
+                    "sequence": sequence,
+                    "score": both[sequence].mean(),
+                    "score_none": both[NONE].mean(),
                     **found.as_columns("gain"),
                     "p": found.p,
                     "num_pairs": found.num,
                 }
             )
+    return rows
+
+
+def _of_single_tasks(scores: pd.DataFrame, confidence: float) -> list[dict[str, Any]]:
+    """Return the gains of the tasks that were trained alone, the best first."""
+    single = scores.loc[scores["num_stages"] == 1, "sequence"].unique()
+    tasks = sorted(name for name in single if TASK_SEPARATOR not in name)
+    rows = [{**row, "task": row["sequence"]} for row in gains_over_none(scores, tasks, confidence)]
     return sorted(rows, key=lambda row: (-float(row["gain"]), str(row["task"])))
 
 

@@ -97,6 +97,16 @@ def p_value(p: float) -> str:
     return "-" if math.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """Write a p-value behind ``p`` in a sentence.
+
+    >>> p_equals(0.0002), p_equals(0.0321)
+    ('p < 0.001', 'p = 0.032')
+    """
+    written = p_value(p)
+    return f"p {written}" if written.startswith("<") else f"p = {written}"
+
+
 def escape_markdown(text: str) -> str:
     r"""Escape what Markdown or HTML in it would read as markup.
 

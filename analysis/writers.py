@@ -12,7 +12,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 
-from analysis.wording import clean, escape_latex, escape_markdown, spell
+from analysis.wording import clean, escape_latex, escape_markdown, p_value, spell
 from spaces.errors import InputError
 
 #: Columns that hold sequences, or a prefix or stage of one.
@@ -38,7 +38,7 @@ def to_markdown(
         intervals: Whether ``x``, ``x_low`` and ``x_high`` become one cell, ``1.2 [0.3, 2.1]``.
 
     Returns:
-        The table, with a last line break. NaN is a dash; a p-value below 0.001 is ``<0.001``.
+        The table, with a last line break. NaN is a dash; a p-value below 0.001 is ``< 0.001``.
 
     Raises:
         InputError: There is no such column.
@@ -165,7 +165,7 @@ def _cells(frame: pd.DataFrame, name: str, digits: int, *, with_interval: bool) 
     if name in _SEQUENCES:
         return [spell(str(value)) for value in values]
     if name in _P_VALUES:
-        return [_p_value(value) for value in values]
+        return [p_value(value) for value in values]
     cells = [_text(value, digits) for value in values]
     if with_interval:
         ends = zip(frame[f"{name}_low"], frame[f"{name}_high"], strict=True)
@@ -195,9 +195,3 @@ def _text(value: Any, digits: int) -> str:
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     return "-" if value is pd.NaT else clean(value)
-
-
-def _p_value(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -11,7 +11,8 @@ import pandas as pd
 from analysis.importance import task_importance
 from analysis.observations import Source
 from analysis.order_effects import precedence_effects
-from analysis.plots.picture import Axis, Lines, Mark, Picture, Points
+from analysis.plots.drawing import Axis, Lines, Mark, Points
+from analysis.plots.picture import Picture
 from analysis.plots.style import (
     BEST,
     PLAIN,

@@ -10,8 +10,9 @@ import pandas as pd
 from analysis.frames import Run
 from analysis.observations import Source
 from analysis.order_effects import precedence_effects
+from analysis.plots.drawing import Axis, Boxes, Labels
 from analysis.plots.nodes import target_of
-from analysis.plots.picture import Axis, Boxes, Labels, Picture
+from analysis.plots.picture import Picture
 from analysis.plots.style import SMALL, ink_on, scale_of, shorten, text_width
 from analysis.transfer import language_transfer, transfer_matrix
 from analysis.wording import clean, number

@@ -7,8 +7,9 @@ from typing import Literal
 from analysis.diagnostics import rung_survival
 from analysis.frames import Run
 from analysis.incumbents import incumbent_curve
+from analysis.plots.drawing import Axis, Labels, Lines, Mark, Points
 from analysis.plots.nodes import target_of
-from analysis.plots.picture import Axis, Labels, Lines, Mark, Picture, Points
+from analysis.plots.picture import Picture
 from analysis.plots.style import PALETTE, color_of, padded, ticks, time_unit
 from analysis.wording import clean, number, spell
 

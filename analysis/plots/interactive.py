@@ -8,13 +8,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from analysis.plots.picture import Axis, Boxes, Labels, Lines, Mark, Picture, Points
+from analysis.plots.drawing import Axis, Boxes, Drawing, Labels, Lines, Mark, Points
 from analysis.plots.style import FONT_SIZE, ROLES, SMALL
 
 _SIDES = {"start": "right", "middle": "center", "end": "left"}
 
 
-def draw(picture: Picture) -> go.Figure:
+def draw(picture: Drawing) -> go.Figure:
     """Draw a picture.
 
     Args:
@@ -164,7 +164,7 @@ def _bold(mark: Labels, index: int) -> bool:
     return bool(mark.bold and mark.bold[index])
 
 
-def _scale(picture: Picture) -> go.Scatter:
+def _scale(picture: Drawing) -> go.Scatter:
     scale = picture.scale
     assert scale is not None
     return go.Scatter(

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.average import AVERAGE
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.models import models_of, of_model
+from analysis.models import of_first_model
 from analysis.observations import stages_of
 from analysis.statistics import leaderboard
 from spaces.errors import UnknownNameError
@@ -69,7 +69,7 @@ def trie_nodes(run: Run, target: str | None = None) -> pd.DataFrame:
         UnknownNameError: No trial has that target.
     """
     target = target_of(run, target)
-    run = of_model(run, models_of(run)[0])
+    run = of_first_model(run)
     board = leaderboard(run)
     ranked = board[board["target"] == target].set_index("sequence")
     trials = run.trials if target == AVERAGE else run.trials[run.trials["target"] == target]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.frames import Run
-from analysis.plots.picture import Axis, Boxes, Lines, Mark, Picture
+from analysis.plots.drawing import Axis, Boxes, Lines, Mark
+from analysis.plots.picture import Picture
 from analysis.plots.style import PLAIN, ticks, time_unit
 from analysis.timeline import timeline as segments
 from analysis.timeline import utilisation as busy_slots

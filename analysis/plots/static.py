@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.plots.picture import Boxes, Labels, Lines, Mark, Picture, Points
+from analysis.plots.drawing import Boxes, Drawing, Labels, Lines, Mark, Points
 from analysis.plots.style import FONT_SIZE, ROLES, SMALL
 
 _POINT = 0.75  # A pixel in points.
@@ -30,7 +30,7 @@ SETTINGS: Any = {
 }
 
 
-def draw(picture: Picture) -> Figure:
+def draw(picture: Drawing) -> Figure:
     """Draw a picture.
 
     Args:
@@ -43,14 +43,14 @@ def draw(picture: Picture) -> Figure:
         return _draw(picture)
 
 
-def save(picture: Picture, path: Path) -> None:
+def save(picture: Drawing, path: Path) -> None:
     """Write a picture to a file; text stays text, and the file is the same each time."""
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(path.suffix)
     with mpl.rc_context(SETTINGS):
         _draw(picture).savefig(path, dpi=192, metadata=undated)
 
 
-def _draw(picture: Picture) -> Figure:
+def _draw(picture: Drawing) -> Figure:
     figure = Figure(figsize=(picture.width / 96, picture.height / 96), facecolor="white")
     left, right, bottom, top = picture.margin
     axes = figure.add_axes(
@@ -80,7 +80,7 @@ def _draw(picture: Picture) -> Figure:
     return figure
 
 
-def _set_axes(axes: Any, picture: Picture) -> None:
+def _set_axes(axes: Any, picture: Drawing) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for axis, limit, place, own in (
@@ -160,7 +160,7 @@ def _add_text(axes: Any, mark: Labels, index: int, text: str, order: int) -> Non
     )  # fmt: skip
 
 
-def _add_scale(figure: Figure, picture: Picture) -> None:
+def _add_scale(figure: Figure, picture: Drawing) -> None:
     scale = picture.scale
     assert scale is not None
     place = figure.add_axes(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from analysis.plots.picture import Boxes, Lines, Mark, Picture, Points
+from analysis.plots.drawing import Boxes, Drawing, Lines, Mark, Points
 from analysis.plots.style import FONT_SIZE, ROLES, SMALL, text_width
 
 
@@ -19,7 +19,7 @@ from analysis.plots.style import FONT_SIZE, ROLES, SMALL, text_width
 class _Place:
     """Where data lie in the drawing, in pixels from the top left."""
 
-    picture: Picture
+    picture: Drawing
 
     @property
     def frame(self) -> tuple[float, float, float, float]:
@@ -37,7 +37,7 @@ class _Place:
         return bottom - (value - axis.low) / (axis.high - axis.low) * (bottom - top)
 
 
-def draw(picture: Picture) -> str:
+def draw(picture: Drawing) -> str:
     """Draw a picture.
 
     Args:
@@ -65,7 +65,7 @@ def draw(picture: Picture) -> str:
     return "\n".join(parts)
 
 
-def _hatching(picture: Picture) -> Iterator[str]:
+def _hatching(picture: Drawing) -> Iterator[str]:
     """Yield a pattern for each colour that is hatched."""
     for color in _hatched(picture.marks):
         yield (

@@ -11,8 +11,9 @@ import pandas as pd
 
 from analysis.frames import Run
 from analysis.observations import stages_of
+from analysis.plots.drawing import Axis, Labels, Lines, Mark, Points
 from analysis.plots.nodes import target_of, trie_nodes
-from analysis.plots.picture import Axis, Labels, Lines, Mark, Picture, Points
+from analysis.plots.picture import Picture
 from analysis.plots.style import BEST, SMALL, Scale, scale_of, shorten, text_width
 from analysis.wording import clean, number, spell
 from spaces.sequences import STAGE_SEPARATOR

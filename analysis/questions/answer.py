@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.comparisons import verdict
 from analysis.intervals import Estimate
 from analysis.wording import number
 
@@ -42,7 +41,8 @@ class Finding:
     @property
     def verdict(self) -> str:
         """``above 0``, ``below 0`` or ``not decided``."""
-        return {"better": "above 0", "worse": "below 0"}.get(verdict(self.estimate), "not decided")
+        decided = self.estimate.verdict
+        return {"better": "above 0", "worse": "below 0"}.get(decided, decided)
 
     @property
     def is_above(self) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.frames import Run
-from analysis.intervals import Estimate, estimate_crossed, estimate_mean, pool_noise, student
+from analysis.intervals import Estimate, estimate_crossed, estimate_mean, student
 from analysis.observations import language_observations
 
 #: A sequence and what it is compared with.
@@ -161,20 +161,6 @@ def gain_rows(
         for sequence, reference in gains.pairs
         for code in gains.languages
     ]
-
-
-def mean_gain(scores: pd.DataFrame, pairs: Sequence[Pair], confidence: float) -> Estimate:
-    """Estimate the mean gain of pairs of sequences on a target, over sequences and seeds.
-
-    Args:
-        scores: Observations of one target.
-        pairs: Sequences and what each is compared with.
-        confidence: Coverage of the interval; sequences are taken as a sample where there are
-            several, and the noise of the seeds is pooled over all repeated sequences.
-    """
-    values = pair_table(scores, pairs)
-    noise = pool_noise(scores).difference if len(values) == 1 else None
-    return estimate_crossed(values.to_numpy(dtype=float), confidence, noise)
 
 
 def pair_table(scores: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:

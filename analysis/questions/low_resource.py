@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.models import models_of, of_model
+from analysis.models import of_first_model
 from analysis.observations import stages_of
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
@@ -40,7 +40,7 @@ def low_resource_mlm(run: Run) -> Answer:
     Args:
         run: The run; of several models the first one's trials.
     """
-    run = of_model(run, models_of(run)[0])
+    run = of_first_model(run)
     roles = Roles(run.study)
     pairs = text_pairs(run, roles)
     # Raw text alone says nothing of what it does before English tasks: it is in the rows.

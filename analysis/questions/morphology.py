@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.columns import tidy
 from analysis.frames import Run
-from analysis.models import models_of, of_model
+from analysis.models import of_first_model
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.gains import LanguageGains, estimate_difference, language_gains
 from analysis.questions.roles import Roles, arms_of
@@ -58,7 +58,7 @@ def morphology(run: Run) -> Answer:
     Args:
         run: The run; of several models the first one's trials.
     """
-    run = of_model(run, models_of(run)[0])
+    run = of_first_model(run)
     roles = Roles(run.study)
     arms = arms_of(run)
     pure, groups = [], dict[str, list[str]]()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.average import AVERAGE
+
 PHANG = "Phang et al. 2020, arXiv:2005.13013"
 
 
@@ -24,7 +26,7 @@ class Published:
     what: str
 
 
-MULTI_TASK, BEST, AVERAGE = "all tasks at once", "best per target", "average"
+MULTI_TASK, BEST = "all tasks at once", "best per target"
 
 _DEV = "average over XTREME, development sets"
 _TEST = "XTREME test, X-STILTs against XLM-R Large"

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
-from analysis.findings import Section, Table
 from analysis.frames import Run
 from analysis.page_parts import table_of
 from analysis.questions.answer import CONFIDENCE, Answer, Finding
+from analysis.sections import Section, Table
 from analysis.wording import clean, number
 
 #: Rows of the table behind an answer before it is cut; all are in ``question.csv``.

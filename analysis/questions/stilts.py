@@ -11,14 +11,15 @@ from analysis.average import AVERAGE
 from analysis.columns import tidy
 from analysis.comparisons import compare_best
 from analysis.frames import Run
-from analysis.intervals import Estimate, estimate_mean, pool_noise
-from analysis.models import models_of, of_model
+from analysis.intervals import Estimate
+from analysis.models import models_of, of_first_model
 from analysis.observations import NO_INTERMEDIATE, observations
 from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
 from analysis.questions.model_size import model_section
 from analysis.questions.published import BEST, MULTI_TASK, PHANG, published_gain
 from analysis.questions.roles import Roles
-from analysis.wording import number, spell
+from analysis.transfer import gains_over_none
+from analysis.wording import number, plus_minus, spell
 from spaces.tables import Column
 
 QUESTION = (
@@ -56,7 +57,7 @@ def stilts(run: Run) -> Answer:
 
     Source: Phang et al. 2020, arXiv:2005.13013, tables 2 and 3, for the layout.
     """
-    run = of_model(run, models_of(run)[0])
+    run = of_first_model(run)
     roles = Roles(run.study)
     model = str(model_section(run, models_of(run)[0]).get("name", ""))
     is_theirs = model.rpartition("/")[2] == MODEL
@@ -153,29 +154,11 @@ def frame_of_none(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _rows(target: str, part: pd.DataFrame, roles: Roles) -> list[dict[str, Any]]:
-    table = part.pivot_table(index="seed", columns="sequence", values="score")
-    if "" not in table:
-        return []
-    noise = pool_noise(part).difference
     rows = []
-    for sequence in sorted(set(part["sequence"]) - {""}):
-        both = table[[sequence, ""]].dropna()
-        found = estimate_mean(both[sequence] - both[""], 0.95, noise)
-        if not found.num:
-            continue
-        kind = kind_of(roles, sequence)
-        rows.append(
-            {
-                "target": target,
-                "kind": kind,
-                "sequence": sequence,
-                "score": both[sequence].mean(),
-                "score_none": both[""].mean(),
-                **found.as_columns("gain"),
-                "published": _published(target, kind, sequence),
-                "num_pairs": found.num,
-            }
-        )
+    for row in gains_over_none(part, sorted(set(part["sequence"]) - {""}), 0.95):
+        kind = kind_of(roles, row["sequence"])
+        published = _published(target, kind, row["sequence"])
+        rows.append({**row, "target": target, "kind": kind, "published": published})
     return sorted(rows, key=lambda row: (KINDS.index(row["kind"]), -row["gain"]))
 
 
@@ -236,7 +219,5 @@ def _beside(target: str, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _cell(row: dict[Any, Any]) -> str:
-    text = number(row["gain"], sign=True)
-    if not math.isnan(row["gain_low"]):
-        text += f" +- {number((row['gain_high'] - row['gain_low']) / 2)}"
+    text = plus_minus(row, "gain", sign=True)
     return text if math.isnan(row["published"]) else f"{text} [{row['published']:+.1f}]"

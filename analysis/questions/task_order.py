@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.intervals import Estimate, adjust_holm
-from analysis.models import models_of, of_model
+from analysis.models import of_first_model
 from analysis.observations import stages_of
 from analysis.order_effects import PRECEDENCE, precedence_effects
 from analysis.predictiveness import (
@@ -25,7 +25,7 @@ from analysis.predictiveness import (
 from analysis.questions.answer import Answer, Finding, level, undecided
 from analysis.similarity import sequence_gains
 from analysis.variance import variance_components
-from analysis.wording import number
+from analysis.wording import number, p_equals
 
 QUESTION = (
     "Does the order of intermediate tasks matter, and does task similarity find the best sequence?"
@@ -52,7 +52,7 @@ def task_order(run: Run, similarities: pd.DataFrame | None = None) -> Answer:
             ``measure``, ``value``. When ``None``, the table of that command in the run directory
             or the one that the study names, if there is one.
     """
-    run = of_model(run, models_of(run)[0])
+    run = of_first_model(run)
     targets = list(dict.fromkeys(run.trials["target"]))
     confidence = level(len(targets))
     variance = variance_components(run, average=False, confidence=confidence)
@@ -172,8 +172,7 @@ def _share(target: str, row: Mapping[Any, Any] | None) -> Finding:
         reason = "no sequence was run on two seeds, so order and noise cannot be told apart"
         return Finding(what, Estimate(), "", reason)
     estimate = Estimate(row["share"], row["share_low"], row["share_high"], int(row["num_levels"]))
-    p = row["p"]
-    known = "" if math.isnan(p) else "F test: p < 0.001" if p < 0.001 else f"F test: p = {p:.3f}"
+    known = "" if math.isnan(row["p"]) else f"F test: {p_equals(row['p'])}"
     return Finding(what, estimate, "", known)
 
 

@@ -71,7 +71,7 @@ def test_kinds_of_values():
         }
     )
     first, second = cells(to_markdown(frame))[2:]
-    assert first == ["0.123", "&lt;0.001", "2026-01-01 10:00:00", r"&lt;b&gt; \[31m x", "12,345"]
+    assert first == ["0.123", "&lt; 0.001", "2026-01-01 10:00:00", r"&lt;b&gt; \[31m x", "12,345"]
     assert second[:3] == ["1.000", "-", "-"]
 
 

@@ -8,7 +8,8 @@ import optuna
 import pandas as pd
 import pytest
 
-from analysis.observations import first_model, observations
+from analysis.models import first_model
+from analysis.observations import observations
 from search.coordinator import Coordinator
 from search.ledger import Ledger
 from search.phases import planned

@@ -12,7 +12,7 @@ from analysis.diagnostics import rung_survival
 from analysis.incumbents import incumbent_curve
 from analysis.order_effects import precedence_effects
 from analysis.page import all_pictures
-from analysis.plots.picture import Boxes, Lines, Points
+from analysis.plots.drawing import Boxes, Lines, Points
 from analysis.plots.schedule import LOOKS
 from analysis.plots.style import ROLES, Scale, ink_on
 from analysis.statistics import leaderboard

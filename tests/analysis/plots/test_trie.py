@@ -6,8 +6,8 @@ import math
 import pytest
 
 from analysis import load_run, plots
+from analysis.plots.drawing import Labels, Lines, Points
 from analysis.plots.nodes import trie_nodes
-from analysis.plots.picture import Labels, Lines, Points
 from analysis.statistics import leaderboard
 from tests.analysis.runs import STUDY, write_run
 
