@@ -36,7 +36,7 @@ class Distribution(BaseModel):
         choice: The values, at least one.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     uniform: tuple[float, float] | None = None
     log_uniform: tuple[float, float] | None = None

@@ -61,6 +61,7 @@ def _within(key: str, told: Mapping[str, str]) -> bool:
 def _rule(finding: Any) -> str:
     """Return what a value should be."""
     message: str = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = message.partition(", unable to parse")[0].replace(" after validation", "")
     # "... valid dictionary or instance of ModelSection": the class is no word of a study file.
     message = message.partition(" or instance of ")[0].replace("valid dictionary", "mapping")
     return message.replace("valid tuple", "list").replace("Tuple", "the list")
@@ -73,7 +74,7 @@ def _clause(path: list[str], finding: Any, schema: type[BaseModel]) -> str:
         case "extra_forbidden":
             return f"{key}: unknown key. {near_matches(path[-1], _known_keys(path[:-1], schema))}"
         case "missing":
-            return f"{key}: required, and missing."
+            return f"{key}: required, and missing"
         case "string_pattern_mismatch":
             pattern = finding["ctx"]["pattern"]
             return f"{key}: {value!r} does not match {pattern} (letters, digits, '_', '.', '-')"

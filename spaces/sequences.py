@@ -118,11 +118,12 @@ class SequenceSpace:
 
     def __post_init__(self) -> None:
         if len(set(self.tasks)) != len(self.tasks):
-            raise InputError("intermediate.tasks: a task is listed twice")
+            twice = next(name for name in self.tasks if self.tasks.count(name) > 1)
+            raise InputError(f"intermediate.tasks: {twice!r} is listed twice. Take one out.")
         if not 0 <= self.max_length <= len(self.tasks):
             raise InputError(
                 f"intermediate.max_length: {self.max_length} is not between 0 and the number of "
-                f"tasks ({len(self.tasks)})"
+                f"tasks, {len(self.tasks)}. Lower it, or list more intermediate.tasks."
             )
 
     @property

@@ -41,6 +41,8 @@ __all__ = [
 
 #: Section of a run directory's ``study.yaml`` that notes versions; not part of the study.
 RESOLVED = "resolved"
+#: The largest whole number that a study may hold.
+LARGEST = 2**31 - 1
 
 
 def ready_made_studies() -> dict[str, str]:
@@ -89,6 +91,7 @@ def parse_study(text: str, origin: str, overrides: tuple[str, ...] = ()) -> Stud
     raw.pop(RESOLVED, None)
     for override in overrides:
         _apply_override(raw, override)
+    _check_whole_numbers(raw, origin)
     try:
         study = Study.model_validate(raw)
     except ValidationError as error:
@@ -112,6 +115,21 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise InputError(f"--set {override!r}: {parent!r} is not a section of the study.")
     node[last] = parse_value(value, f"--set {override!r}: the value is not YAML")
+
+
+def _check_whole_numbers(value: Any, origin: str, key: str = "") -> None:
+    """Check that tables and random generators can hold every whole number, seeds for instance."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _check_whole_numbers(member, origin, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for member in value:
+            _check_whole_numbers(member, origin, key)
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise InputError(
+            f"{origin}: {key}: {value} is beyond {LARGEST}, the largest whole number that a study "
+            "may hold. Give a smaller one."
+        )
 
 
 def _check_names(study: Study) -> None:
@@ -141,7 +159,10 @@ def _check_names(study: Study) -> None:
     given = {f"models.{label}.deepspeed": entry.deepspeed for label, entry in study.models.items()}
     for where, deepspeed in {"deepspeed": study.deepspeed, **given}.items():
         if isinstance(deepspeed, str) and not Path(deepspeed).is_file():
-            raise InputError(f"{where}: the file {deepspeed!r} does not exist.")
+            raise InputError(
+                f"{where}: the file {deepspeed!r} does not exist. Give the path of a DeepSpeed "
+                "JSON, or zero_stage and offload."
+            )
 
 
 def _check_hyperparameters(study: Study) -> None:

@@ -25,7 +25,7 @@ class IntermediateSection(Section):
 
     Attributes:
         tasks: Names of intermediate tasks, or of entries of ``stages``.
-        max_length: Longest sequence, in stages.
+        max_length: Longest sequence, in stages; of fewer than three tasks, all of them by default.
         stages: Named stages that are more than one whole task: mixtures, tasks in other languages,
             slices, masked-language-model terms.
     """
@@ -33,6 +33,14 @@ class IntermediateSection(Section):
     tasks: tuple[str, ...] = Field(min_length=1)
     max_length: int = Field(default=3, ge=0)
     stages: dict[str, StageSection] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_longer_than_its_tasks(cls, value: Any) -> Any:
+        tasks = value.get("tasks") if isinstance(value, dict) else None
+        if not isinstance(tasks, list | tuple) or "max_length" in value:
+            return value
+        return {**value, "max_length": min(cls.model_fields["max_length"].default, len(tasks))}
 
 
 class TargetSection(Section):
@@ -169,6 +177,16 @@ class StorageSection(Section):
     cache: str | None = None
     max_size_gb: float | None = Field(default=None, gt=0)
     checkpoint_every_steps: int | None = Field(default=1000, ge=1)
+
+    @field_validator("optuna")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            raise ValueError(
+                "should be the URL of a database that Optuna knows, such as "
+                "postgresql://user@host/name or sqlite:////folder/optuna.db"
+            )
+        return value
 
     @property
     def cache_dir(self) -> Path | None:

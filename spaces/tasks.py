@@ -35,7 +35,7 @@ Split = Literal["train", "dev", "test"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FileSource(_Strict):
@@ -258,6 +258,8 @@ def load_catalogue(folders: tuple[str, ...] = ()) -> Catalogue:
         if not path.is_dir():
             raise InputError(f"task_folders: {folder!r} is not a folder. Give a folder of *.yaml.")
         files = sorted(path.glob("*.yaml"))
+        if not files:
+            raise InputError(f"task_folders: {folder!r} holds no *.yaml. Give a folder of tasks.")
         entries += [(read_text(file, "task file"), str(file)) for file in files]
     tasks: dict[str, Task] = {}
     for text, origin in entries:

@@ -42,7 +42,7 @@ def parse_mapping(text: str, origin: str, what: str) -> dict[str, Any]:
     """
     raw = parse_value(text, f"{origin}: not valid YAML")
     if not isinstance(raw, dict):
-        held = "nothing" if raw is None else f"a {type(raw).__name__}"
+        held = "nothing" if raw is None else "a list" if isinstance(raw, list) else f"{raw!r:.40}"
         raise InputError(f"{origin}: a {what} holds a mapping (key: value), not {held}.")
     return raw
 

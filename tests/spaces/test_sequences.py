@@ -82,7 +82,7 @@ def test_a_mixture_is_one_stage_whatever_the_order_of_its_tasks():
         (lambda: Stage(("a", "a")), "a task may occur once in a mixture"),
         (lambda: Stage(()), "a stage needs at least one task"),
         (lambda: Sequence().parent(), "the empty sequence has no parent"),
-        (lambda: SequenceSpace(("a", "a"), 1), "a task is listed twice"),
+        (lambda: SequenceSpace(("a", "a"), 1), "intermediate.tasks: 'a' is listed twice"),
         (lambda: SequenceSpace(("a",), 2), "2 is not between 0 and the number of tasks"),
     ],
 )

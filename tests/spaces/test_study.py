@@ -116,8 +116,12 @@ BAD = {
     # names of tasks and languages, combinations
     "intermediate.tasks=[mnlli]": ("intermediate.tasks: unknown intermediate", "'mnli'"),
     "intermediate.tasks=[tatoeba]": ("'tatoeba' is no intermediate task; it is target.",),
-    "intermediate.tasks=[mnli, mnli]": ("a task is listed twice",),
-    "intermediate.max_length=4": ("4 is not between 0 and the number of tasks (3)",),
+    "intermediate.tasks=[mnli, mnli]": ("intermediate.tasks: 'mnli' is listed twice",),
+    "training.learning_rate=.inf": ("training.learning_rate: should be a finite number",),
+    "seed=99999999999": ("seed: 99999999999 is beyond 2147483647", "Give a smaller one"),
+    "arm_seeds=[1, 99999999999]": ("arm_seeds: 99999999999 is beyond",),
+    "storage.optuna=mine": ("storage.optuna: should be the URL", "(got 'mine')"),
+    "intermediate.max_length=4": ("4 is not between 0 and the number of tasks, 3. Lower it",),
     "targets=[xnlii]": ("targets: unknown target task 'xnlii'.", "Did you mean 'xnli'?"),
     "targets=[xnli, xnli]": ("targets: 'xnli' is listed twice.",),
     "targets=[{name: xnli, languages: [dee]}]": ("targets.xnli.languages: unknown language", "de"),
@@ -164,6 +168,13 @@ def test_what_is_no_mapping_is_refused(text, message):
         parse_study(text, "s.yaml")
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "longest"), [(["mnli"], 1), (["mnli", "qqp", "squad1", "siqa"], 3)]
+)
+def test_the_longest_sequence_is_no_longer_than_its_tasks_unless_the_file_says_so(tasks, longest):
+    assert parse(intermediate={"tasks": tasks}).space.max_length == longest
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path):

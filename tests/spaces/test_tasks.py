@@ -122,7 +122,7 @@ def test_unknown_task_lists_near_matches() -> None:
         (("[en]", "[]"), r"languages: "),
         (
             ("metric: accuracy", "metrics: accuracy"),
-            r"metric: required, and missing\..*metrics: unknown key\. Did you mean 'metric'",
+            r"metric: required, and missing; metrics: unknown key\. Did you mean 'metric'",
         ),
         (("reader: tsv_pairs", "readers: x"), r"files.train.0.reader: required, and missing"),
         (("files:", "# files:"), r"a task needs one of 'generator', 'files', 'hub' or 'parts'"),
@@ -148,6 +148,9 @@ def test_task_folders(tmp_path: Path) -> None:
         load_catalogue((str(tmp_path), str(tmp_path)))
     with pytest.raises(InputError, match="is not a folder"):
         load_catalogue((str(tmp_path / "absent"),))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"holds no \*\.yaml"):
+        load_catalogue((str(tmp_path / "empty"),))
 
 
 def test_placeholders() -> None:
