@@ -85,7 +85,7 @@ class Search:
         seed: Its seed.
         steps: Steps until it had found the best; infinite if it did not.
         oracle: The oracle's steps.
-        seconds: Seconds of real time.
+        seconds: Seconds of CPU time.
         error: What broke it off; empty if nothing did.
     """
 
@@ -101,7 +101,7 @@ def run(job: Job) -> Search:
     """Run one search."""
     method, seed, oracle = job.method, job.seed, job.goal.oracle_steps()
     max_steps = round(job.max_ratio * oracle)
-    started = time.perf_counter()
+    started = time.process_time()
     steps, error = math.inf, ""
     try:
         goal = job.own_goal()
@@ -112,7 +112,7 @@ def run(job: Job) -> Search:
     except (ArithmeticError, ValueError, RuntimeError, AssertionError) as failure:
         # Told at the end, with exit status 1: one broken search is no reason to lose the others.
         error = f"{method}, seed {seed}: {type(failure).__name__}: {failure}"
-    return Search(method, seed, steps, oracle, time.perf_counter() - started, error)
+    return Search(method, seed, steps, oracle, time.process_time() - started, error)
 
 
 def quantile(values: list[float], q: float) -> float:
@@ -160,9 +160,14 @@ def parse_arguments() -> argparse.Namespace:
     if arguments.correlation is not None and not arguments.drawn:
         parser.error("--correlation is for landscapes that are drawn: give --drawn too")
     if arguments.methods is None:
-        is_idle = arguments.similarity is None and arguments.correlation is None
+        is_idle = not has_similarity(arguments)
         arguments.methods = [name for name in ALL if not (is_idle and name == NO_SIMILARITY)]
     return arguments
+
+
+def has_similarity(arguments: argparse.Namespace) -> bool:
+    """Whether ours is given similarities."""
+    return arguments.similarity is not None or arguments.correlation is not None
 
 
 def make_jobs(arguments: argparse.Namespace, folder: Path) -> list[Job]:
@@ -235,6 +240,7 @@ def describe(arguments: argparse.Namespace, jobs: list[Job]) -> None:
 
 def main() -> None:
     """Run and print."""
+    started = time.perf_counter()
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -246,8 +252,12 @@ def main() -> None:
     for name in PEERS:
         if not is_installed(name):
             print(f"left out: {name}, not installed (the extra `benchmark` has it)")
+    if NO_SIMILARITY not in arguments.methods and not has_similarity(arguments):
+        print(f"left out: {NO_SIMILARITY}, which is ours without --similarity or --correlation")
     spent = {m: sum(s.seconds for s in searches if s.method == m) for m in arguments.methods}
-    print("seconds: " + ", ".join(f"{m} {s:.0f}" for m, s in spent.items()))
+    told = ", ".join(f"{m} {s:.0f}" for m, s in spent.items())
+    wall_s = time.perf_counter() - started
+    print(f"CPU seconds: {told}; in all {sum(spent.values()):.0f}, {wall_s:.0f} of real time")
     errors = [search.error for search in searches if search.error]
     for told in errors:
         print(f"broken off: {told}")
