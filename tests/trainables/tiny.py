@@ -83,11 +83,11 @@ def tokenizer() -> Any:
     return train_tokenizer([sentence(i, 9) for i in range(300)] + WORDS, 160)
 
 
-def make_model(folder: Path, *, seed: int = 0, max_tokens: int = 64) -> Path:
-    """Write a Hugging Face folder with an untrained XLM-R of 2 layers, 32 wide."""
+def make_model(folder: Path, *, seed: int = 0, max_tokens: int = 64, hidden_size: int = 32) -> Path:
+    """Write a Hugging Face folder with an untrained XLM-R of 2 layers, 32 wide by default."""
     torch.manual_seed(seed)
     config = make_config(
-        len(tokenizer()), hidden_size=32, num_layers=2, num_heads=4, max_tokens=max_tokens
+        len(tokenizer()), hidden_size=hidden_size, num_layers=2, num_heads=4, max_tokens=max_tokens
     )
     save_model(XLMRobertaForMaskedLM(config), tokenizer(), folder)
     return folder
