@@ -233,6 +233,8 @@ def _trainer(job: Job, steps: int, **options: Any) -> float:
             dataloader_pin_memory=False,
             **options,
         )
+        # One GPU of several, as all the others.
+        arguments._n_gpu = min(1, arguments.n_gpu)
         peer = Trainer(
             model=_Wrapped(job.model(), job.task),
             args=arguments,

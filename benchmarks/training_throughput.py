@@ -77,6 +77,8 @@ PEERS = {
 }
 #: Peers that are measured unless others are named: compiling takes minutes.
 USUAL_PEERS = tuple(peer for peer in PEERS if peer != "bare, compiled")
+#: Subwords that a tokenizer is trained to; an embedding may have more, as XLM-R's 250,002.
+TRAINED_SUBWORDS = 8000
 REAL_TASKS = ("mnli", "ud_upos", "squad1")
 MINI_TASKS = ("mini_entail", "mini_supertag", "mini_qa", "mini_completion")
 
@@ -100,11 +102,15 @@ def make_model(arguments: argparse.Namespace, tasks: list[str], folder: Path) ->
             parts = [getattr(record, name, "") for name in ("text", "context", "question")]
             tokens = getattr(record, "tokens", ())
             texts += [part for part in (*parts, " ".join(tokens)) if part]
-    tokenizer = train_tokenizer(texts, arguments.vocabulary)
+    tokenizer = train_tokenizer(texts, min(arguments.vocabulary, TRAINED_SUBWORDS))
     hidden, layers, heads = SIZES[arguments.size]
     torch.manual_seed(0)
     config = make_config(
-        len(tokenizer), hidden_size=hidden, num_layers=layers, num_heads=heads, max_tokens=512
+        max(len(tokenizer), arguments.vocabulary if arguments.vocabulary > TRAINED_SUBWORDS else 0),
+        hidden_size=hidden,
+        num_layers=layers,
+        num_heads=heads,
+        max_tokens=512,
     )
     save_model(XLMRobertaForMaskedLM(config), tokenizer, folder)
     return str(folder)

@@ -49,7 +49,9 @@ def deepspeed_config(
     else:
         config = {"zero_optimization": {"stage": section.zero_stage}}
         if section.offload == "optimizer":
-            config["zero_optimization"]["offload_optimizer"] = {"device": "cpu"}
+            # Page-locked: gradients and weights go to and fro while the GPU works.
+            offload = {"device": "cpu", "pin_memory": True}
+            config["zero_optimization"]["offload_optimizer"] = offload
         _check(config, "deepspeed")
     zero = config["zero_optimization"]
     if precision == "bf16" and zero["stage"] == 0:

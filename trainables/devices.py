@@ -21,14 +21,29 @@ def device_bytes() -> int | None:
     return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+#: What else says that there is no room: the host's allocator, and what takes memory on a GPU beside
+#: torch's allocator (page-locked memory, libraries' workspaces, NCCL's buffers).
+OUT_OF_MEMORY_SIGNS = (
+    "DefaultCPUAllocator",
+    "CUDA error: out of memory",
+    "'out of memory'",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that a device, or the host, has no room for a tensor.
 
     >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory."))
     True
+    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"))
+    True
     """
-    # What torch raises for the host's memory has no type of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    # Not all of it has a type of its own.
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        sign in str(error) for sign in OUT_OF_MEMORY_SIGNS
+    )
 
 
 def seed_device(seed: int, device: torch.device) -> None:

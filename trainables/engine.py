@@ -1,6 +1,7 @@
 """The DeepSpeed engine: ``Engine`` wraps one ``TaskModel`` for one stage.
 
-With ``engine_state`` and ``deepspeed_leaks`` all that imports deepspeed; import this one first.
+With ``engine_state``, ``deepspeed_tuning`` and ``deepspeed_leaks`` all that imports deepspeed;
+import this one first.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ from trainables.lost_workers import share_timeout
 from trainables.models import TaskModel, parameter_groups
 from trainables.optimizers import adamw
 
-if not torch.cuda.is_available():
-    # The accelerator must be chosen before the import.
+# The accelerator must be chosen before the import.
+if torch.cuda.is_available():
+    # Whatever a parent process without a GPU has chosen for itself.
+    os.environ["DS_ACCELERATOR"] = "cuda"
+else:
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 import deepspeed
 from deepspeed.runtime.config import DeepSpeedConfigError
 
+from trainables.deepspeed_tuning import clip, clips_here, tuned
 from trainables.engine_state import EngineState, held
 
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
@@ -63,6 +68,9 @@ def init_process(
         address: Host name or address of worker 0.
         port: Free port there.
         timeout_s: How long a worker waits for the others; on a GPU its process ends then.
+
+    A worker takes the first of the GPUs that it sees: ``CUDA_VISIBLE_DEVICES``, which Ray sets,
+    shows it its own.
     """
     os.environ.update(
         RANK=str(rank),
@@ -73,9 +81,8 @@ def init_process(
         MASTER_PORT=str(port),
     )
     use_gpu = torch.cuda.is_available()
-    if not use_gpu:
-        # The CPU back end compiles a shared-memory kernel for half a minute unless told not to.
-        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # The CPU back end compiles a shared-memory kernel for half a minute unless told not to.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(
         dist_backend="nccl" if use_gpu else "gloo",
         auto_mpi_discovery=False,
@@ -138,10 +145,9 @@ class Engine:
             micro_batch_size=micro,
             accumulation_steps=self.accumulation_steps,
         )
+        config = tuned(config, sum(parameter.numel() for parameter in model.parameters()))
+        self._clips_here = clips_here(config)
         zero_stage = int(config["zero_optimization"]["stage"])
-        if zero_stage == 0:
-            # Clipped here: DeepSpeed's own clipping looks at the gradients one by one in Python.
-            config["gradient_clipping"] = 0.0
         groups = parameter_groups(model, settings.weight_decay)
         offloaded = offloads_optimizer(config)
         if offloaded and not torch.cuda.is_available():
@@ -206,16 +212,17 @@ class Engine:
             loss = self.engine(**next(micro_batches))
             self.engine.backward(loss * self.accumulation_steps)
             self.is_whole = False
-            if self._state.is_plain and number + 1 == self.accumulation_steps:
-                torch.nn.utils.clip_grad_norm_(
-                    self.module.parameters(), self.settings.max_grad_norm, foreach=True
-                )
+            if self._clips_here and number + 1 == self.accumulation_steps:
+                clip(self.engine, self.settings.max_grad_norm)
             self.engine.step()
             self.is_whole = True
             total += loss.detach()
         self.step_count += 1
         now = torch.where(torch.isfinite(total), NEVER, self.step_count)
         self._first_bad_step = torch.minimum(self._first_bad_step, now)
+        if not self.engine.was_step_applied():
+            # DeepSpeed leaves out a step whose gradients are not finite, on all workers alike.
+            self._first_bad_step.clamp_(max=self.step_count)
         if self.step_count % CHECK_EVERY == 0:
             self._check_losses()
         return total
@@ -226,7 +233,9 @@ class Engine:
         Raises:
             TrainingError: One is. Every worker raises it, whichever worker's share was the first.
         """
-        fine = torch.stack([torch.isfinite(held(p).sum()) for p in self.module.parameters()])
+        # A part of the weights may be kept in the host's memory.
+        sums = (held(parameter).sum() for parameter in self.module.parameters())
+        fine = torch.stack([torch.isfinite(total).to(self.device) for total in sums])
         # The last step's loss may be finite and its update not.
         now = torch.where(fine.all(), NEVER, self.step_count)
         self._first_bad_step = torch.minimum(self._first_bad_step, now)
@@ -241,8 +250,9 @@ class Engine:
         if step < NEVER:
             rate = self.settings.learning_rate_at(step - 1)
             raise TrainingError(
-                f"the loss is NaN or infinite at step {step} of {self.settings.steps} "
-                f"(learning rate {rate:.2e}). Lower the learning rate or use precision fp32."
+                f"the loss is NaN or infinite at step {step} of {self.settings.steps} (or its "
+                f"gradients are; learning rate {rate:.2e}). Lower the learning rate or use "
+                "precision fp32."
             )
 
     def logits(self, **inputs: Any) -> Tensor:

@@ -8,13 +8,13 @@ arXiv:2205.05198, section 4, with attention that keeps no scores).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from spaces.errors import InputError
 from spaces.tasks import Task
 
-GIB = 2**30
+GIB, MIB = 2**30, 2**20
 #: Bytes of a number in each precision.
 BYTES = {"fp32": 4, "bf16": 2}
 #: Part of a device's memory that may be planned for; the rest is fragments and surprises.
@@ -90,6 +90,7 @@ class Load:
         world_size: Number of workers.
         offload: ``optimizer`` if its state is in the host's memory, else ``none``.
         activation_checkpointing: Whether activations are computed again for the backward pass.
+        on_gpu: Whether it is a GPU; else the host's memory is meant.
     """
 
     precision: str
@@ -97,6 +98,7 @@ class Load:
     world_size: int = 1
     offload: str = "none"
     activation_checkpointing: bool = False
+    on_gpu: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class MemoryEstimate:
         optimizer: Both moments; with ZeRO also 32-bit weights and gradients of the worker's part.
         buffers: DeepSpeed's buckets.
         activations: What the backward pass needs, an estimate.
+        context: What CUDA takes; nothing on a CPU.
     """
 
     weights: int
@@ -116,17 +119,23 @@ class MemoryEstimate:
     optimizer: int
     buffers: int
     activations: int
+    context: int = CONTEXT_BYTES
 
     @property
     def total(self) -> int:
-        """All of it, with what CUDA takes."""
-        parts = self.weights + self.gradients + self.optimizer + self.buffers + self.activations
-        return parts + CONTEXT_BYTES
+        """All of it."""
+        return sum(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
-        parts = ("weights", "gradients", "optimizer", "buffers", "activations")
-        shown = ", ".join(f"{part} {getattr(self, part) / GIB:.1f}" for part in parts)
-        return f"{self.total / GIB:.1f} GiB ({shown})"
+        unit, name = (GIB, "GiB") if self.total >= GIB else (MIB, "MiB")
+        digits = 1 if unit == GIB else 0
+        shown = ", ".join(
+            f"{'CUDA' if field.name == 'context' else field.name} "
+            f"{getattr(self, field.name) / unit:.{digits}f}"
+            for field in fields(self)
+            if field.name != "context" or self.context
+        )
+        return f"{self.total / unit:.{digits}f} {name} ({shown})"
 
 
 def estimate_memory(shape: ModelShape, load: Load, zero_stage: int) -> MemoryEstimate:
@@ -151,7 +160,9 @@ def estimate_memory(shape: ModelShape, load: Load, zero_stage: int) -> MemoryEst
         gradients //= workers
     if zero_stage == 3:
         weights //= workers
-    return MemoryEstimate(weights, gradients, optimizer, buffers, _activations(shape, load, size))
+    activations = _activations(shape, load, size)
+    context = CONTEXT_BYTES if load.on_gpu else 0
+    return MemoryEstimate(weights, gradients, optimizer, buffers, activations, context)
 
 
 def _activations(shape: ModelShape, load: Load, size: int) -> int:

@@ -143,13 +143,19 @@ def describe_training(study: Study, gpus: Sequence[Gpu]) -> tuple[tuple[str, str
         return (*rows, ("memory", text))
     load = _load(study, precision)
     estimates = [estimate_memory(shape, load, at) for at in ([stage] if stage is not None else [])]
-    where = "on each GPU" if on_gpu else "of the host's memory for each worker"
+    where = (
+        "on each GPU"
+        if on_gpu
+        else "of the host's memory for each worker, beside the program's own"
+    )
     batch = f"{_micro_batch(study)} of the longest examples in a forward pass"
+    # Several trials may share a GPU.
+    part = min(1.0, study.resources.gpus_per_worker)
     for estimate in estimates:
         room = ""
         if gpu is not None:
-            fits = estimate.total <= gpu.memory_bytes * USABLE
-            has = f"{gpu.memory_bytes / GIB:.0f} GiB of the {gpu.name}"
+            fits = estimate.total <= gpu.memory_bytes * part * USABLE
+            has = f"{gpu.memory_bytes * part / GIB:.0f} GiB of the {gpu.name}"
             room = f"; {'fits' if fits else 'does not fit'} the {has}"
         rows.append(("memory", f"about {estimate} {where}, with {batch}{room}"))
     if not estimates:
@@ -174,8 +180,15 @@ def check_deepspeed(study: Study) -> None:
 
     Raises:
         InputError: A JSON that cannot be read or sets what the study decides; the optimizer is to
-            be offloaded from no GPU, or without ZeRO.
+            be offloaded from no GPU, or without ZeRO; workers of a trial would share a GPU.
     """
+    resources = study.resources
+    if 0 < resources.gpus_per_worker < 1 and resources.workers_per_trial > 1:
+        raise InputError(
+            f"resources.gpus_per_worker is {resources.gpus_per_worker:g}, so a trial's workers may "
+            "share a GPU, and NCCL connects no two processes on one. Give each worker a whole GPU, "
+            "or use resources.workers_per_trial: 1."
+        )
     if _offload(study) == "none":
         return
     if study.resources.gpus_per_worker <= 0:
@@ -233,6 +246,7 @@ def _load(study: Study, precision: str) -> Load:
         world_size=study.resources.workers_per_trial,
         offload=_offload(study),
         activation_checkpointing=study.training.activation_checkpointing,
+        on_gpu=study.resources.gpus_per_worker > 0,
     )
 
 

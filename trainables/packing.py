@@ -51,7 +51,8 @@ class Packing:
         places: Where each packed token is in the padded batch, flattened, `N`: row times T plus
             position.
         positions: Each token's position in its row, from 0, `1 x N`.
-        offsets: Where each packed row starts, and the end of the last one, `R + 1`.
+        offsets: Where each packed row starts, and the end of the last one, `R + 1`,
+            32-bit integers.
         longest: T.
         shortest: Tokens of the shortest row.
         groups: Rows to look at together where there is no kernel for rows of any length.
@@ -103,7 +104,8 @@ def pack(lengths: Sequence[int]) -> Packing:
     return Packing(
         places=torch.from_numpy(places),
         positions=torch.from_numpy(positions).unsqueeze(0),
-        offsets=torch.from_numpy(offsets),
+        # The kernels take no wider ones.
+        offsets=torch.from_numpy(offsets.astype(np.int32)),
         longest=longest,
         shortest=int(sizes[0]),
         groups=tuple(_groups(sizes.tolist(), offsets.tolist())),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,10 +46,10 @@ STEPS_AHEAD = 2
 
 
 class OutOfMemoryError(RuntimeError):
-    """A worker ran out of memory beside others; trying again takes smaller micro-batches.
+    """A worker ran out of memory where it cannot go on by itself; trying again may help.
 
-    The workers that wait for it cannot go on, so they have to be started anew. It is none of the
-    errors that trying again will not mend.
+    Beside other workers, which wait for it and have to be started anew, smaller micro-batches are
+    taken then; what had no room at all may find it once others have left the device.
     """
 
 
@@ -111,13 +112,29 @@ class Trainer:
 
         Raises:
             StoreError: The parent is missing or damaged.
+            OutOfMemoryError: The device has no room for it.
         """
         self.close()
+        try:
+            return self._build(training)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = str(error).partition("\n")[0]
+        # Not in the handler, as in ``train``.
+        raise OutOfMemoryError(
+            f"{training.name or 'the base model'}: no room for the model and its optimizer "
+            f"({reason}). See `taskorder check` for what they take: part them over more workers "
+            "(deepspeed.zero_stage), or keep the optimizer in the host's memory "
+            "(deepspeed.offload)."
+        )
+
+    def _build(self, training: Training) -> Engine:
         options = self._config.study.training
         model = self._model(training)
         if options.activation_checkpointing:
             _checkpoint_activations(model.encoder)
-        if options.torch_compile and _can_compile(torch.cuda.is_available()):
+        if self._compiles:
             # In place: under a wrapper every weight would have another name.
             model.encoder.compile(dynamic=True)
         micro_batch_size = self._micro_batch_size(training)
@@ -164,15 +181,23 @@ class Trainer:
         """Give the engine's memory back."""
         if self.engine is not None:
             self.engine.destroy()
-            # What is left lives as long as the process, records and features above all. Without
-            # this, each engine's collection would look through all of them again, half a second.
-            gc.freeze()
+            if sys.exc_info()[0] is None:
+                # What is left lives as long as the process, records and features above all. Without
+                # this, each engine's collection would look through all of them again, half a
+                # second. An error on its way holds on to the engine's parts: they would stay.
+                gc.freeze()
         self.engine = None
+
+    @property
+    def _compiles(self) -> bool:
+        """Whether the encoder is compiled: asked for, and there is a compiler."""
+        wanted = self._config.study.training.torch_compile
+        return wanted and _can_compile(torch.cuda.is_available())
 
     def _train(self, engine: Engine, training: Training, until: int, report: Report | None) -> None:
         if engine.step_count >= until:
             return
-        seed, compiled = training.settings.seed, self._config.study.training.torch_compile
+        seed = training.settings.seed
         meter = Meter(
             report if self._rank == 0 else None,
             training.name,
@@ -184,7 +209,7 @@ class Trainer:
             self._world_size,
             engine.device,
             engine.micro_batch_size,
-            engine.packs and not compiled,
+            engine.packs and not self._compiles,
         )
         steps = stage_steps(
             self._inputs,

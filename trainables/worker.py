@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from typing import Any
 
 import ray
 
+from spaces.model_axis import naming_model
 from spaces.plan import StagePlan, TrialPlan
 from trainables.mini import MODEL_DIR
 from trainables.preparation import MINI
@@ -89,18 +91,24 @@ class TrainingWorker:
         if config.study.model.name == MINI:
             # The built-in model lies in the package, which may be elsewhere on the driver's node.
             config = replace(config, model_path=str(MODEL_DIR))
-        self._session = Session(config, self._rank, self._world_size)
+        with naming_model(model or config.study.model.name, config.study):
+            self._session = Session(config, self._rank, self._world_size)
         self._model = model
 
     def train_stage(self, plan: dict[str, Any], base: str) -> dict[str, Any]:
         """Train one stage; see ``Session.train_stage``."""
-        with reporting(self._rank) as report:
+        with self._naming_model(), reporting(self._rank) as report:
             return asdict(self._session.train_stage(StagePlan.from_json(plan), base, report))
 
     def run_rung(self, plan: dict[str, Any], rung: int) -> dict[str, Any]:
         """Fine-tune and evaluate up to one rung; see ``Session.run_rung``."""
-        with reporting(self._rank) as report:
+        with self._naming_model(), reporting(self._rank) as report:
             return asdict(self._session.run_rung(TrialPlan.from_json(plan), rung, report))
+
+    def _naming_model(self) -> AbstractContextManager[None]:
+        """Let what is wrong with the model at work name the study file's key."""
+        own = self._session.config.study
+        return naming_model(self._model or own.model.name, own)
 
     def take_set_aside(self) -> list[dict[str, Any]]:
         """Return what this worker found damaged in the store since this was last called."""

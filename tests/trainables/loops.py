@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,26 +100,26 @@ class Stage:
         """Train through the engine; return this worker's shares of the losses."""
         losses: list[Any] = []
         while engine.step_count < until:
-            form, indices = self.batch(engine.step_count)
             torch.manual_seed(derived_seed("dropout", engine.step_count, self.rank))
-            losses.append(
-                engine.train_step(
-                    micro_batches(
-                        tiny.features(form, COUNT),
-                        indices,
-                        task=form,
-                        form=form,
-                        tokenizer=tiny.tokenizer(),
-                        device=engine.device,
-                        rank=self.rank,
-                        world_size=self.world_size,
-                        micro_batch_size=engine.micro_batch_size,
-                        seed=derived_seed("mask", engine.step_count),
-                        packed=self.packed and engine.packs,
-                    )
-                )
-            )
+            losses.append(engine.train_step(self.micro_batches(engine)))
         return [loss.item() for loss in losses]
+
+    def micro_batches(self, engine: Engine) -> Iterator[Mapping[str, Any]]:
+        """Return this worker's share of the engine's next step."""
+        form, indices = self.batch(engine.step_count)
+        return micro_batches(
+            tiny.features(form, COUNT),
+            indices,
+            task=form,
+            form=form,
+            tokenizer=tiny.tokenizer(),
+            device=engine.device,
+            rank=self.rank,
+            world_size=self.world_size,
+            micro_batch_size=engine.micro_batch_size,
+            seed=derived_seed("mask", engine.step_count),
+            packed=self.packed and engine.packs,
+        )
 
     def losses(self) -> list[float]:
         """Train the whole stage through the engine."""

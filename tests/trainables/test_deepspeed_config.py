@@ -28,7 +28,8 @@ def written(tmp_path):
 
 def test_the_study_decides():
     made = config(DeepSpeedSection(zero_stage=2, offload="optimizer"))
-    assert made["zero_optimization"] == {"stage": 2, "offload_optimizer": {"device": "cpu"}}
+    offload = {"device": "cpu", "pin_memory": True}
+    assert made["zero_optimization"] == {"stage": 2, "offload_optimizer": offload}
     assert made["train_micro_batch_size_per_gpu"] == 2
     assert made["gradient_accumulation_steps"] == 4
     assert made["gradient_clipping"] == 0.5

@@ -70,6 +70,7 @@ def test_bytes_by_stage_are_those_of_the_paper():
     fp32 = estimate(ModelShape(100, 4, 1, 8), Load("fp32", 0), 0)
     assert (fp32.weights, fp32.gradients, fp32.optimizer, fp32.buffers) == (400, 400, 800, 0)
     assert fp32.total == 1600 + CONTEXT_BYTES
+    assert estimate(ModelShape(100, 4, 1, 8), Load("fp32", 0, on_gpu=False), 0).total == 1600
 
 
 @given(

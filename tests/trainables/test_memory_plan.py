@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -63,7 +64,10 @@ def test_on_a_cpu():
     rows = described(study("mini", "deepspeed={zero_stage: auto}"))
     assert rows["precision"] == "fp32: auto, and a CPU is slower with bf16"
     assert rows["ZeRO"].startswith("stage 0: auto, there is no GPU")
-    assert "of the host's memory for each worker, with 32 of the longest" in rows["memory"]
+    assert "of the host's memory for each worker, beside the program's own" in rows["memory"]
+    assert "with 32 of the longest" in rows["memory"]
+    # Nothing of CUDA's, which was most of it.
+    assert re.match(r"about \d+ MiB \(weights \d+, .*activations \d+\) of", rows["memory"])
 
 
 def test_on_gpus_that_are_here():
@@ -71,11 +75,18 @@ def test_on_gpus_that_are_here():
     assert rows["precision"] == "bf16: auto, and the NVIDIA A100 has it"
     assert rows["ZeRO"].startswith("stage 1: auto, the lowest that fits 4 GPU(s) of 40 GiB")
     assert "fits the 40 GiB of the NVIDIA A100" in rows["memory"]
+    assert "CUDA 1.0) on each GPU" in rows["memory"]
     # The smallest GPU counts.
     rows = described(study("facebook/xlm-roberta-xxl", *ON_GPUS), A100, V100)
     assert rows["precision"].startswith("fp32: auto, and the NVIDIA V100 does not")
     assert "no stage is sure to fit" in rows["ZeRO"]
     assert "does not fit the 16 GiB of the NVIDIA V100" in rows["memory"]
+
+
+def test_trials_that_share_a_gpu_have_a_part_of_it():
+    model, half = "FacebookAI/xlm-roberta-large", "resources={gpus_per_worker: 0.5}"
+    rows = described(study(model, half, "training.precision=bf16"), V100)
+    assert "does not fit the 8 GiB of the NVIDIA V100" in rows["memory"]
 
 
 def test_on_gpus_elsewhere():
@@ -112,9 +123,13 @@ def test_offload_that_a_json_asks_for_counts(tmp_path):
     [
         (("deepspeed={zero_stage: 2, offload: optimizer}",), "resources.gpus_per_worker is 0"),
         ((ON_GPUS[0], "deepspeed={offload: optimizer}"), "deepspeed.zero_stage is 0. Use 1, 2, 3"),
+        (
+            ("resources={workers_per_trial: 2, gpus_per_worker: 0.5}",),
+            "gpus_per_worker is 0.5, .* whole GPU, or use resources.workers_per_trial: 1",
+        ),
     ],
 )
-def test_offload_that_cannot_be_is_refused(overrides, message):
+def test_what_cannot_be_is_refused(overrides, message):
     with pytest.raises(InputError, match=message):
         described(study("mini", *overrides))
 

@@ -4,15 +4,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel, BertConfig, RobertaConfig, XLMRobertaConfig, XLMRobertaXLConfig
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import (
+    AutoModel,
+    BertConfig,
+    RobertaConfig,
+    XLMRobertaConfig,
+    XLMRobertaXLConfig,
+    masking_utils,
+)
 
 from tests.trainables import tiny
 from trainables import attention
-from trainables.attention import attend_groups, attend_jagged, probe
+from trainables.attention import attend_efficient, attend_flash, attend_groups, probe
 from trainables.batches import collate, global_batch, micro_batches
 from trainables.formats import FORMATS
 from trainables.models import _let_pack, build_model
 from trainables.packing import pack, unpacked
+from trainables.trainer import _checkpoint_activations
 
 CPU = torch.device("cpu")
 FORMS = (*tiny.TASKS, "retrieval")
@@ -67,12 +76,65 @@ def test_attention_is_that_of_each_row_alone(sizes, seed):
         start += size
 
 
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
-def test_the_kernel_for_rows_of_any_length_is_exact_where_it_runs():
-    packing = pack([5, 17, 9, 9, 40])
-    parts = [torch.randn(80, 4, 16) for _ in range(3)]
-    torch.testing.assert_close(attend_jagged(*parts, packing), attend_groups(*parts, packing))
-    assert probe(attend_jagged, CPU, torch.float32, 4, 16) == ""
+class Calls(TorchDispatchMode):
+    """Notes which kernels are called, and with what."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.made[func.name()] = args
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name", "dtype"),
+    [
+        (attend_flash, "flash", torch.bfloat16),
+        (attend_efficient, "efficient", torch.bfloat16),
+        (attend_efficient, "efficient", torch.float32),
+    ],
+)
+def test_a_gpus_kernel_is_given_where_rows_end(kernel, name, dtype):
+    packing = pack([5, 17, 9])
+    # Without numbers, on the device that knows shapes and types alone.
+    meta = torch.device("meta")
+    parts = [torch.randn(31, 4, 16, dtype=dtype, device=meta, requires_grad=True) for _ in range(3)]
+    with Calls() as calls:
+        states = kernel(*parts, packing.to(meta), 0.1, None)
+        states.float().sum().backward()
+    assert (states.shape, states.dtype) == (parts[0].shape, dtype)
+    assert all(part.grad.shape == part.shape for part in parts)
+    arguments = calls.made[f"aten::_{name}_attention_forward"]
+    ends = [part for part in arguments if isinstance(part, torch.Tensor)][3:]
+    assert [(part.dtype, part.shape) for part in ends] == [(torch.int32, (4,))] * 2
+    assert [part for part in arguments if type(part) is int].count(17) == 2
+    assert f"aten::_{name}_attention_backward" in calls.made
+    assert packing.offsets.tolist() == [0, 5, 14, 31]
+
+
+#: All but masked language modelling, which looks which tokens are hidden.
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "masked_lm"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_pass_on_a_device_takes_nothing_of_the_hosts(tiny_model, monkeypatch, form, packed):
+    """Forward and backward, in bf16, on the device that knows shapes, types and places alone."""
+    if packed:
+        monkeypatch.setattr(attention, "attend_groups", attend_flash)
+    else:
+        # It would look whether a mask hides anything.
+        monkeypatch.setattr(masking_utils, "_ignore_bidirectional_mask_sdpa", lambda *_: False)
+    features = tiny.features(form)
+    batch = collate(features[:8], form, 1, CPU, labelled=True, packed=packed)
+    assert ("packing" in batch) == packed
+    model = build_model(str(tiny_model), {form: (form, 7)}, dropout=0.1, seed=1).train()
+    meta = torch.device("meta")
+    model.to(meta, torch.bfloat16)
+    there = {key: value.to(meta) if hasattr(value, "to") else value for key, value in batch.items()}
+    loss = model(task=form, **there)
+    assert (loss.device, loss.dtype) == (meta, torch.float32)
+    loss.backward()
+    assert all(p.grad.device == meta for p in model.parameters())
 
 
 def test_a_kernel_that_is_missing_or_wrong_is_found_out():
@@ -101,15 +163,55 @@ def test_a_missing_kernel_is_told_once_and_done_without(monkeypatch, caplog):
     def missing(*_):
         raise NotImplementedError("no kernel image for this device")
 
-    monkeypatch.setattr(attention, "attend_jagged", missing)
-    attention._cuda_kernel.cache_clear()
+    monkeypatch.setattr(attention, "attend_flash", missing)
+    attention.chosen_kernel.cache_clear()
     for _ in range(3):
-        chosen = attention._cuda_kernel(torch.device("cpu"), torch.float32, 2, 8)
+        chosen = attention.chosen_kernel(CPU, torch.bfloat16, 2, 8)
         assert chosen is attention.attend_groups
     (record,) = caplog.records
     assert "no attention kernel for rows of any length on cpu" in record.getMessage()
-    assert "no kernel image for this device" in record.getMessage()
-    attention._cuda_kernel.cache_clear()
+    assert "no kernel image for this device; NotImplementedError: Could not" in record.getMessage()
+    attention.chosen_kernel.cache_clear()
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_kernel_is_tried_apart_from_the_pass_that_needs_it(
+    tiny_model, monkeypatch, checkpointing
+):
+    """As on a GPU, where the first packed pass looks for the kernel."""
+    kernels = []
+
+    def look_first(*args):
+        if not kernels:
+            kernels.append(None)
+            kernels[0] = attention.chosen_kernel(CPU, torch.bfloat16, 2, 8)
+        return attend_groups(*args)
+
+    attention.chosen_kernel.cache_clear()
+    monkeypatch.setattr(attention, "attend_groups", look_first)
+    monkeypatch.setattr(attention, "attend_flash", attend_groups)
+    form = "token_classification"
+    model = build_model(str(tiny_model), {form: (form, 7)}, dropout=0, seed=1).train()
+    if checkpointing:
+        _checkpoint_activations(model.encoder)
+    batch = collate(tiny.features(form)[:8], form, 1, CPU, labelled=True, packed=True)
+    model(task=form, **batch).backward()
+    assert kernels == [attend_groups]
+    assert all(p.grad is not None for p in model.parameters())
+    attention.chosen_kernel.cache_clear()
+
+
+def test_a_device_without_room_says_nothing_of_a_kernel(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(attention, "attend_flash", full)
+    attention.chosen_kernel.cache_clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        attention.chosen_kernel(CPU, torch.bfloat16, 2, 8)
+    monkeypatch.setattr(attention, "attend_flash", attend_groups)
+    assert attention.chosen_kernel(CPU, torch.bfloat16, 2, 8) is attend_groups
+    attention.chosen_kernel.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -138,6 +140,33 @@ def test_an_update_that_failed_halfway_is_not_gone_on_from(make, monkeypatch, ca
     assert difference(weights(session, plan), expected) < TOLERANCE
 
 
+def test_no_room_for_the_model_is_told_with_remedies(make, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore")
+
+    session, plan = make()
+    monkeypatch.setattr(trainers, "Engine", full)
+    with pytest.raises(trainers.OutOfMemoryError, match=r"xnli: no room .*9 GiB.*offload"):
+        session.train_stage(plan.stages[0], plan.base)
+
+
+def test_a_model_goes_with_its_engine_after_an_error_in_it(make, monkeypatch):
+    session, plan = make()
+    models, real = [], TaskModel.forward
+
+    def forward(self, *args, **kwargs):
+        models.append(weakref.ref(self))
+        if len(models) == 3:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(TaskModel, "forward", forward)
+    with pytest.raises(RuntimeError, match="illegal"):
+        session.train_stage(plan.stages[0], plan.base)
+    gc.collect()
+    assert models[0]() is None
+
+
 def test_beside_other_workers_the_trial_is_to_be_tried_again(make, small_memory):
     session, plan = make()
     small_memory(3)
@@ -212,10 +241,13 @@ def test_compiling_that_does_not_work_is_told_once(make, monkeypatch, caplog):
     def broken(_):
         raise RuntimeError("no C++ compiler")
 
+    layouts, real = [], trainers.Layout
     trainers._can_compile.cache_clear()
     monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(trainers, "Layout", lambda *given: layouts.append(given) or real(*given))
     session, plan = make(training={"torch_compile": True})
     session.train_stage(plan.stages[0], plan.base)
+    assert layouts[0][-1]  # packed, as without the wish
     session.run_rung(plan, 0)
     session.close_engine()
     assert caplog.text.count("torch.compile does not work here") == 1

@@ -58,6 +58,13 @@ def test_two_workers_train_as_one_plain_loop(tiny_model, together, form, zero_st
 
 
 @pytest.mark.parametrize("zero_stage", range(4))
+def test_two_workers_in_bf16_follow_the_plain_loop(tiny_model, together, zero_stage):
+    name = f"bf16/{zero_stage}"
+    plain = two_workers.stages(tiny_model)[name].plain_losses()
+    assert together["losses"][name] == pytest.approx(plain, rel=0.02)
+
+
+@pytest.mark.parametrize("zero_stage", range(4))
 def test_a_state_of_two_workers_continues_on_two_and_on_one(tiny_model, together, zero_stage):
     name = f"token_classification/{zero_stage}"
     stage = two_workers.stages(tiny_model)[name]

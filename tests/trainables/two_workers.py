@@ -50,6 +50,9 @@ def stages(model: Path) -> dict[str, Stage]:
         made[f"mixture/{zero_stage}"] = Stage(
             model, tuple(tiny.TASKS), section=section, micro_batch_size=2
         )
+        made[f"bf16/{zero_stage}"] = Stage(
+            model, ("token_classification",), section=section, precision="bf16", micro_batch_size=2
+        )
     return made
 
 
