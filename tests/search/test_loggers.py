@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -82,6 +84,20 @@ def test_tensorboard_has_the_scores(tmp_path):
     logger.log_trial_start(one)
     logger.log_trial_result(1, one, result(1, 61.5))
     logger.log_trial_end(one)
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    assert b"ray/tune/score" in events.read_bytes()
+
+
+def test_tensorboard_does_not_load_torch_into_a_driver(tmp_path):
+    code = (
+        "import sys; from search.loggers import make_loggers;"
+        "logger = make_loggers(['tensorboard'], 's')[-1];"
+        "assert not [name for name in sys.modules if name.partition('.')[0] == 'torch'];"
+        f"writer = logger._summary_writer_cls({str(tmp_path)!r});"
+        "writer.add_scalar('ray/tune/score', 61.5, global_step=1); writer.close();"
+        "import torch; torch.ones(1)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
     (events,) = tmp_path.glob("events.out.tfevents.*")
     assert b"ray/tune/score" in events.read_bytes()
 
