@@ -59,9 +59,12 @@ demo: $(STAMP)
 	@echo "==> taskorder launch mini --run-dir $(RUN_DIR)   (about five minutes; Ctrl-C, then $(BIN)/taskorder resume $(RUN_DIR) continues)"
 	@"$(BIN)/taskorder" launch mini --run-dir "$(RUN_DIR)"
 
+# A thread a process: libraries that start one for each core get in each other's way. A file's tests
+# share what they launch, so a file stays with one process; the longest begin (tests/conftest.py).
 test: $(STAMP)
 	@echo "==> Tests"
-	@"$(BIN)/python" -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$(BIN)/python" -m pytest -n $(TEST_PROCESSES) \
+	  --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 soak: $(STAMP)
 	@echo "==> Killing a search at random moments (a quarter of an hour)"

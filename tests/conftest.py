@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -10,6 +11,21 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import make_server
 
 _BUCKET = "tests"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first whose tests may take longest: no process is left with one at the end.
+
+    A test's time limit and the mark ``slow`` tell how long.
+    """
+    longest: dict[Path, tuple[float, int]] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        seconds = float(limit.args[0]) if limit is not None else 0.0
+        is_slow = item.get_closest_marker("slow") is not None
+        before = longest.get(item.path, (0.0, 0))
+        longest[item.path] = (max(before[0], seconds * is_slow), before[1] + is_slow)
+    items.sort(key=lambda item: longest[item.path], reverse=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
