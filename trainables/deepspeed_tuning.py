@@ -18,12 +18,13 @@ from trainables.deepspeed_config import offloads_optimizer
 from trainables.memory import BUCKET_ELEMENTS
 
 
-def tuned(config: dict[str, Any], num_parameters: int) -> dict[str, Any]:
+def tuned(config: dict[str, Any], num_parameters: int, world_size: int) -> dict[str, Any]:
     """Return a configuration that trains the same; what it says of these things itself stays.
 
     Args:
         config: The configuration.
         num_parameters: Weights of the model.
+        world_size: Number of workers.
     """
     zero = dict(config["zero_optimization"])
     stage = int(zero["stage"])
@@ -36,6 +37,9 @@ def tuned(config: dict[str, Any], num_parameters: int) -> dict[str, Any]:
     if stage > 0:
         # The bucket is allocated whole, 1 GB in bf16 even for a small model.
         zero.setdefault("reduce_bucket_size", min(num_parameters, BUCKET_ELEMENTS))
+    if stage == 1 and world_size == 1 and not offloads_optimizer(made):
+        # One worker has nothing to reduce, and needs no copy of each gradient for it.
+        zero.setdefault("contiguous_gradients", False)
     if stage in (1, 2) and _can_leave_clipping(made):
         zero["compute_grad_norm"] = False
     if clips_here(made):

@@ -145,7 +145,8 @@ class Engine:
             micro_batch_size=micro,
             accumulation_steps=self.accumulation_steps,
         )
-        config = tuned(config, sum(parameter.numel() for parameter in model.parameters()))
+        num_parameters = sum(parameter.numel() for parameter in model.parameters())
+        config = tuned(config, num_parameters, world_size)
         self._clips_here = clips_here(config)
         zero_stage = int(config["zero_optimization"]["stage"])
         groups = parameter_groups(model, settings.weight_decay)

@@ -16,6 +16,7 @@ LOST_WORKER_SIGNS = (
     "Connection reset by peer",
     "Broken pipe",
     "NCCL communicator was aborted",
+    "ncclRemoteError",
     "Watchdog caught collective operation timeout",
 )
 

@@ -37,7 +37,7 @@ def _host_kernel() -> Any:
 
     try:
         DeepSpeedCPUAdam([torch.nn.Parameter(torch.zeros(1))])
-    except (RuntimeError, ImportError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  (a compiler, a CUDA kit: each is missed in its way)
         _log.warning(
             "DeepSpeed's AdamW for an offloaded optimizer cannot be compiled here (%s): torch's is "
             "used, which makes the same updates and is slower",

@@ -328,7 +328,7 @@ class Trainer:
         if self._world_size == 1:
             return value
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        agreed = torch.tensor(value, device=device)
+        agreed = torch.tensor(int(value), device=device)
         dist.all_reduce(agreed, dist.ReduceOp.MIN)
         return int(agreed)
 

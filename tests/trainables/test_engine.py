@@ -15,6 +15,7 @@ from spaces.study import DeepSpeedSection
 from tests.trainables import tiny
 from tests.trainables.loops import TOLERANCE, Stage
 from trainables import engine as engines
+from trainables import optimizers
 from trainables.models import build_model
 
 pytestmark = [pytest.mark.usefixtures("one_worker"), *tiny.DEEPSPEED_WARNINGS]
@@ -271,6 +272,38 @@ def wide_model(tmp_path_factory):
 
 def num_objects():
     return gc.get_freeze_count() + len(gc.get_objects())
+
+
+@pytest.mark.parametrize("zero_stage", [1, 2, 3])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_offloaded_optimizer_trains_the_same(tiny_model, monkeypatch, zero_stage, precision):
+    monkeypatch.setattr(optimizers, "_host_kernel", lambda: None)
+    stage = Stage(
+        tiny_model, ("token_classification",), tiny.settings(),
+        DeepSpeedSection(zero_stage=zero_stage, offload="optimizer"), precision, micro_batch_size=4,
+    )  # fmt: skip
+
+    def made(state=None):
+        # It is refused where there is no GPU to offload from; here the host is both.
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.cuda, "is_available", lambda: True)
+            engine = stage.engine()
+        if state is not None:
+            engine.load_state(state)
+        return engine
+
+    engine = made()
+    losses = stage.run(engine, 3)
+    halfway = engine.state()
+    rest = stage.run(engine, 6)
+    engine.check_finite()
+    engine.destroy()
+    tolerance = {"abs": TOLERANCE} if precision == "fp32" else {"rel": 0.02}
+    assert losses + rest == pytest.approx(stage.plain_losses(), **tolerance)
+    engine = made(halfway)
+    assert largest_difference(engine.state(), halfway) == 0
+    assert stage.run(engine, 6) == rest
+    engine.destroy()
 
 
 def resident_mib():
