@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from search.cluster import folder_of
+from search.interrupts import unblock_interrupts
 from spaces.errors import InputError, TaskorderError
 
 SCHEME = "ray://"
@@ -81,16 +82,17 @@ def run_on_head(
         text = None if study is None else study.read_text(encoding="utf-8")
         status = command.run.remote(list(arguments), text, lines)
         has_ended = False
-        while True:
-            try:
-                write(lines.get(timeout=WAIT_S))
-            except Empty:
-                if has_ended:
-                    return int(ray.get(status))
-                # What it printed last may have come since.
-                has_ended = bool(ray.wait([status], timeout=0)[0])
-            except KeyboardInterrupt:
-                ray.get(command.interrupt.remote())
+        with _Interrupts() as interrupts:
+            while True:
+                if interrupts.take():
+                    ray.get(command.interrupt.remote())
+                try:
+                    write(lines.get(timeout=WAIT_S))
+                except Empty:
+                    if has_ended:
+                        return int(ray.get(status))
+                    # What it printed last may have come since.
+                    has_ended = bool(ray.wait([status], timeout=0)[0])
     except (ConnectionError, ray.exceptions.RayError) as error:
         raise TaskorderError(
             f"the connection to {address} is lost: {error} If the run does not go on there, "
@@ -98,6 +100,33 @@ def run_on_head(
         ) from error
     finally:
         ray.shutdown()
+
+
+class _Interrupts:
+    """Notes interrupts while it is entered: one that came amid a call of Ray's client would end it.
+
+    One that comes while another has still to be taken is raised: whoever is not heard can leave.
+    """
+
+    def __init__(self) -> None:
+        self._is_noted = False
+
+    def __enter__(self) -> _Interrupts:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def take(self) -> bool:
+        """Whether there was one since this was last called."""
+        was_noted, self._is_noted = self._is_noted, False
+        return was_noted
+
+    def _note(self, *_: object) -> None:
+        if self._is_noted:
+            raise KeyboardInterrupt
+        self._is_noted = True
 
 
 class _Command:
@@ -122,13 +151,17 @@ class _Command:
                 file.write_text(study, encoding="utf-8")
                 arguments = [str(file) if word == STUDY else word for word in arguments]
             address = ray.get_runtime_context().gcs_address
+            command = [sys.executable, "-m", "search.client", *arguments, "--address", address]
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "search.client", *arguments, "--address", address],
+                # Ray kills the children of an actor that ends, and what is in its group; the run
+                # is to end by itself, so it is a shell's child in a group of its own.
+                ["sh", "-c", 'trap : INT; "$@"; exit $?', "sh", *command],
                 env=kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                start_new_session=True,
             )
             assert process.stdout is not None, "it is a pipe"
             for line in process.stdout:
@@ -138,7 +171,7 @@ class _Command:
     def interrupt(self) -> None:
         """Interrupt the command, as a terminal would."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            os.killpg(self._process.pid, signal.SIGINT)
 
 
 def _end_with_the_parent() -> None:
@@ -154,5 +187,6 @@ def _end_with_the_parent() -> None:
 if __name__ == "__main__":
     from search.cli import main
 
+    unblock_interrupts()
     _end_with_the_parent()
     main()

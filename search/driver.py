@@ -5,6 +5,7 @@ With ``search.launch``, which makes it, the composition root: these know ``train
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -16,8 +17,10 @@ from rich.console import Console
 from search.cluster import is_node_alive, max_concurrent, node_labels, start_ray, stop_ray
 from search.coordinator import Coordinator
 from search.edits import check_edits
+from search.interrupts import heeding_termination
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
+from search.ledger_storage import open_storage
 from search.run_setup import RunSetup
 from search.samplers import make_sampler
 from search.tables import TableWriter
@@ -25,6 +28,7 @@ from search.tokenising_view import show_tokenising
 from search.trials import TrialRecord
 from search.tuning import tune_trials
 from search.view import LiveView
+from spaces.errors import StoreError
 from spaces.model_axis import naming_model
 from trainables.preparation import Preparation, PreparedModel
 from trainables.preparing import make_missing_models, prepare_elsewhere
@@ -68,11 +72,15 @@ class Driver:
         study, directory = setup.study, setup.directory
         with ExitStack() as open_parts:
             open_parts.enter_context(directory.driven())
-            self._ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
+            storage = open_storage(directory.optuna_url(study))
+            self._ledger = Ledger(study, storage, make_sampler(study))
             launched = self._ledger.launched().model_dump(mode="json")
             check_edits(launched, study.model_dump(mode="json"), str(directory.study_file))
+            # Within a Ray job that brings modules of its own, ours are taken all the same.
+            os.environ.setdefault("RAY_OVERRIDE_JOB_RUNTIME_ENV", "1")
             start_ray(address)
             open_parts.callback(stop_ray)
+            open_parts.enter_context(heeding_termination())
             store = StageStore(
                 setup.store_url,
                 run=setup.run_id,
@@ -116,10 +124,10 @@ class Driver:
             finished = self._coordinator.num_running == 0 and self._coordinator.is_finished
             self._coordinator.suspend()
             self._keeper.tell_set_aside()
-            self._writer.write()
+            self._write_tables()
         if finished:
             self._keeper.finish()
-            self._writer.write()
+            self._write_tables()
             self._setup.directory.note_finished()
         states = [record.status for record in self._records()]
         return Outcome(finished, states.count("failed"), states.count("complete"))
@@ -170,8 +178,17 @@ class Driver:
         self._keeper.tidy()
         if self._writer.is_due:
             self._keeper.tell_set_aside()
-            self._writer.write()
+            self._write_tables()
             self._keeper.sweep()
+
+    def _write_tables(self) -> None:
+        try:
+            self._writer.write()
+        except OSError as error:
+            raise StoreError(
+                f"the tables cannot be written to {self._setup.directory.tables}: {error}. When "
+                "that is mended (is the disk full?), resume the run."
+            ) from error
 
 
 def tokenise(

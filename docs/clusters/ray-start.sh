@@ -10,24 +10,30 @@ set -euo pipefail
 
 VENV="${TASKORDER_VENV:-$HOME/taskorder/.venv}"
 PORT="${RAY_PORT:-6379}"
+# The cluster asks whoever connects for a token, a new one at each start, in a file on every machine.
+TOKEN=".ray/taskorder_token"
+AUTH="RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=~/$TOKEN"
 
 action="${1:?up or down}"
 head="${2:?the name of the head}"
 shift 2
 
 on() { ssh -o BatchMode=yes "$1" "${@:2}"; }
+start() {
+  on "$1" "umask 077; mkdir -p .ray; cat > $TOKEN; $AUTH $VENV/bin/ray start ${*:2}" <<<"$token"
+}
 
 case "$action" in
   up)
-    # The cluster's own ports are open to whoever reaches the machines: keep them in a private
-    # network. The dashboard stays on loopback.
+    # The cluster's own ports are reached over the network; the dashboard stays on loopback.
+    token="$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')"
     address="$(on "$head" hostname -I | awk '{print $1}')"
-    on "$head" "$VENV/bin/ray" start --head --port="$PORT" --node-ip-address="$address" \
+    start "$head" --head --port="$PORT" --node-ip-address="$address" \
       --dashboard-host=127.0.0.1 --disable-usage-stats
     for worker in "$@"; do
-      on "$worker" "$VENV/bin/ray" start --address="$address:$PORT" --disable-usage-stats
+      start "$worker" --address="$address:$PORT" --disable-usage-stats
     done
-    echo "on $head: taskorder launch STUDY --address $address:$PORT"
+    echo "on $head: export $AUTH; taskorder launch STUDY --address $address:$PORT"
     ;;
   down)
     for machine in "$@" "$head"; do
