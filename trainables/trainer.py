@@ -116,7 +116,9 @@ class Trainer:
         """
         self.close()
         try:
-            return self._build(training)
+            # What it compiles or fetches may wait for a lock that nobody gives back.
+            with watched():
+                return self._build(training)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

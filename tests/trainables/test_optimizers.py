@@ -9,11 +9,11 @@ pytestmark = [*tiny.DEEPSPEED_WARNINGS]
 
 
 def test_what_a_builder_misses_in_its_own_way_is_done_without(monkeypatch, caplog):
-    class MissingCUDAException(Exception):
+    class MissingCompilerError(Exception):
         """As DeepSpeed's, where torch has CUDA and the machine has no compiler for it."""
 
     def missing(*_):
-        raise MissingCUDAException("CUDA_HOME does not exist")
+        raise MissingCompilerError("CUDA_HOME does not exist")
 
     monkeypatch.setattr("deepspeed.ops.adam.DeepSpeedCPUAdam", missing)
     optimizers._host_kernel.cache_clear()

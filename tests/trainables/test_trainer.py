@@ -9,11 +9,12 @@ import weakref
 import pytest
 import torch
 
-from spaces.errors import TrainingError
+from spaces.errors import InputError, TrainingError
 from spaces.sequences import Sequence
 from tests.trainables import tiny
 from trainables import steps as stage_steps
 from trainables import trainer as trainers
+from trainables import watchdog
 from trainables.devices import device_precision
 from trainables.engine import Engine
 from trainables.lost_workers import WorkerLostError, telling_of_lost_workers
@@ -148,6 +149,27 @@ def test_no_room_for_the_model_is_told_with_remedies(make, monkeypatch):
     monkeypatch.setattr(trainers, "Engine", full)
     with pytest.raises(trainers.OutOfMemoryError, match=r"xnli: no room .*9 GiB.*offload"):
         session.train_stage(plan.stages[0], plan.base)
+
+
+def test_an_engine_that_is_never_built_ends_its_worker(make, monkeypatch):
+    alarms = []
+    monkeypatch.setattr(watchdog, "_timeout_s", 7.0)
+    monkeypatch.setattr(
+        watchdog.faulthandler, "dump_traceback_later", lambda *a, **_: alarms.append(a)
+    )
+    monkeypatch.setattr(
+        watchdog.faulthandler, "cancel_dump_traceback_later", lambda: alarms.append("over")
+    )
+
+    def build(*_, **__):
+        assert alarms == [(7.0,)]
+        raise InputError("seen")
+
+    monkeypatch.setattr(trainers, "build_model", build)
+    session, plan = make()
+    with pytest.raises(InputError, match="seen"):
+        session.train_stage(plan.stages[0], plan.base)
+    assert alarms == [(7.0,), "over"]
 
 
 def test_a_model_goes_with_its_engine_after_an_error_in_it(make, monkeypatch):
