@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from spaces.errors import InputError
 from tests.trainables import tiny
+from tests.trainables.racer import KEY, number, writes
 from trainables.arrow_features import ArrowFeatures
 from trainables.batches import collate
 from trainables.feature_cache import FeatureCache, default_cache_dir
@@ -25,29 +25,11 @@ from trainables.formats.base import Feature
 
 # Processes that load torch take their time on a busy machine.
 pytestmark = pytest.mark.timeout(300)
-KEY = "0123abcd"
 FORMS = ("sequence_classification", "token_classification", "question_answering", "multiple_choice")
-
-
-def writes(features, *, skipped=None, chunk=7):
-    """Return a function that writes features in chunks; each feature is a record of its own."""
-
-    def make(writer: FeatureWriter) -> None:
-        for start in range(0, len(features), chunk):
-            part = features[start : start + chunk]
-            own = [replace(feature, record=i) for i, feature in enumerate(part)]
-            writer.write(pack(own, len(own), start))
-        writer.finish(skipped or {})
-
-    return make
 
 
 def never(_: FeatureWriter) -> None:
     raise AssertionError("made again")
-
-
-def number(value: int, rows=((1, 2),), units=1) -> Feature:
-    return Feature(rows, value, value, units)
 
 
 def plain(feature: Feature) -> Feature:
@@ -295,46 +277,9 @@ def test_the_default_folder(monkeypatch, tmp_path):
     assert default_cache_dir() == tmp_path / ".cache/taskorder/features"
 
 
-#: Makes a set, noting that it does. Started by a line on its input, so that several begin at once.
-#: It may die on the way: after a chunk, with all written, just before or after the renaming.
-RACER = """
-import os, sys
-from pathlib import Path
-from tests.trainables.test_feature_cache import KEY, number, writes
-from trainables.arrow_features import ArrowFeatures
-from trainables.feature_cache import FeatureCache
-from trainables.feature_files import pack
-
-folder, fate = Path(sys.argv[1]), sys.argv[2]
-rename = Path.replace
-
-def make(writer):
-    with (folder / "made").open("a") as file:
-        file.write("x")
-    if fate == "begun":
-        writer.write(pack([number(1)] * 9000, 9000, 0))
-        os._exit(9)
-    writes([number(i) for i in range(2000)])(writer)
-    if fate == "written":
-        os._exit(9)
-
-def replace(self, target):
-    if fate == "renamed":
-        rename(self, target)
-    os._exit(9)
-
-if fate in ("closed", "renamed"):
-    Path.replace = replace
-print("ready", flush=True)
-sys.stdin.readline()
-found = ArrowFeatures([FeatureCache(folder).find_or_make(KEY, make)])
-print(sum(feature.label for feature in found))
-"""
-
-
 def racer(folder: Path, fate: str = "lives") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", RACER, str(folder), fate],
+        [sys.executable, "-m", "tests.trainables.racer", str(folder), fate],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
