@@ -46,13 +46,12 @@ def together(tiny_model, trials):
     return two_workers.run(job)
 
 
-@pytest.mark.parametrize("zero_stage", range(4))
 @pytest.mark.parametrize(
-    "form", [*tiny.TASKS, "mixture", "clipped", *(f"{form}, padded" for form in tiny.TASKS)]
+    "name",
+    [f"{form}/{zero}" for form in (*tiny.TASKS, "mixture", "clipped") for zero in range(4)]
+    + [f"{form}/{zero}/padded" for zero, forms in two_workers.PADDED.items() for form in forms],
 )
-def test_two_workers_train_as_one_plain_loop(tiny_model, together, form, zero_stage):
-    form, _, layout = form.partition(", ")
-    name = f"{form}/{zero_stage}/{layout}".rstrip("/")
+def test_two_workers_train_as_one_plain_loop(tiny_model, together, name):
     plain = two_workers.stages(tiny_model)[name].plain_losses()
     assert together["losses"][name] == pytest.approx(plain, abs=TOLERANCE)
 

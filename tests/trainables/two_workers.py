@@ -19,6 +19,16 @@ from trainables.engine import free_port, init_process
 from trainables.session import Session
 from trainables.session_config import SessionConfig
 
+#: Formats whose padded layout is trained under each ZeRO stage, each under two of them: how a batch
+#: is laid out and how weights are divided know nothing of each other, and one worker trains every
+#: combination (``test_engine``).
+PADDED = {
+    0: ("sequence_classification", "question_answering", "masked_lm"),
+    1: ("token_classification", "multiple_choice"),
+    2: ("sequence_classification", "multiple_choice"),
+    3: ("token_classification", "question_answering", "masked_lm"),
+}
+
 
 @dataclass
 class Job:
@@ -37,6 +47,7 @@ def stages(model: Path) -> dict[str, Stage]:
         section = DeepSpeedSection(zero_stage=zero_stage)
         for form in tiny.TASKS:
             made[f"{form}/{zero_stage}"] = Stage(model, (form,), section=section)
+        for form in PADDED[zero_stage]:
             made[f"{form}/{zero_stage}/padded"] = Stage(
                 model, (form,), section=section, packed=False
             )
