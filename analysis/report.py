@@ -123,8 +123,8 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
     Args:
         run: The run.
         out: The folder; made if need be, files of the same names in it are replaced.
-        pictures: ``pdf``, ``svg``, ``png`` or ``html`` to write every picture to a file of its
-            own; empty for none.
+        pictures: A kind of ``check_pictures``, to write every picture to a file of its own; empty
+            for none.
 
     Returns:
         The files: ``report.html``, one page that opens offline; ``report.md``; ``report.tex``, its
@@ -136,9 +136,7 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
     Raises:
         InputError: ``out`` is a file, or there are no such pictures.
     """
-    if pictures and f".{pictures}" not in STATIC + INTERACTIVE:
-        known = ", ".join(ending[1:] for ending in STATIC + INTERACTIVE)
-        raise InputError(f"--pictures {pictures}: is none of {known}.")
+    check_pictures(pictures)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file. Give a folder for the report.")
     out.mkdir(parents=True, exist_ok=True)
@@ -169,6 +167,20 @@ def write_report(run: Run, out: Path, pictures: str = "") -> list[Path]:
         frame.to_csv(path, index=False)
         written.append(path)
     return written
+
+
+def check_pictures(kind: str) -> None:
+    """Check that pictures can be written as files of a kind.
+
+    Args:
+        kind: ``pdf``, ``svg``, ``png``, ``eps`` or ``html``; empty for none.
+
+    Raises:
+        InputError: They cannot.
+    """
+    if kind and f".{kind}" not in STATIC + INTERACTIVE:
+        known = ", ".join(ending[1:] for ending in STATIC + INTERACTIVE)
+        raise InputError(f"--pictures {kind}: is none of {known}.")
 
 
 def _interval(name: str) -> tuple[str, str, str]:

@@ -130,7 +130,7 @@ def render_status(found: Mapping[str, Any]) -> Group:
         ),
         f"steps:  {cost['steps_trained']:,} trained, {cost['steps_reused']:,} spared"
         + ("" if saved is None else f" ({saved:.0%} saved)"),
-        f"time:   {_duration(cost['elapsed_s'])} so far, {_left(found)}",
+        f"time:   {_duration(cost['elapsed_s'])}{_left(found)}",
     ]
     best = Table(box=None, pad_edge=False)
     for name in ("target", "best so far"):
@@ -161,9 +161,11 @@ def _incumbent(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def _left(found: Mapping[str, Any]) -> str:
     if found["finished"]:
-        return "finished"
+        return ", finished"
     left = found["time_left_s"]
-    return "time left unknown yet" if left is None else f"about {duration(left)} left"
+    return " so far, " + (
+        "time left unknown yet" if left is None else f"about {duration(left)} left"
+    )
 
 
 def _duration(seconds: float | None) -> str:

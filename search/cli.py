@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -19,6 +21,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="A first run, without any data: taskorder launch mini",
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"taskorder {importlib.metadata.version('taskorder')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options of ``taskorder`` itself; each acts by its own callback."""
+
+
 #: In the order that ``--help`` lists them.
 COMMANDS = (
     running.launch,
@@ -52,6 +74,12 @@ def main() -> None:
         sys.exit(0)
     except TaskorderError as error:
         _tell(f"failed: {error}")
+        sys.exit(RUN_FAILED)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        # A full disk, a folder that was taken away: the file says more than where it happened.
+        _tell(f"failed: {os.fspath(error.filename)}: {error.strerror}")
         sys.exit(RUN_FAILED)
 
 

@@ -102,7 +102,10 @@ def _target_of(run: Run, target: str | None, trial_id: int | None) -> str:
     if trial_id is not None:
         rows = run.trials[run.trials["trial_id"] == trial_id].to_dict("records")
         if not rows:
-            raise InputError(f"--trial {trial_id}: the run has no such trial.")
+            raise InputError(
+                f"--trial {trial_id}: the run has no such trial. `taskorder report` lists them, or "
+                "leave --trial out for the best."
+            )
         row = rows[0]
         if row["state"] != "complete" or math.isnan(row["score"]):
             raise InputError(

@@ -16,8 +16,8 @@ from rich.text import Text
 from search.trials import TrialRecord
 from spaces.reports import StepProgress
 from spaces.study import Study
+from spaces.tables import STATES
 
-_STATES = ("complete", "pruned", "failed", "running", "waiting")
 _REFRESH_S = 0.5
 NO_STAGES = "(no intermediate task)"
 #: Trainings that are shown one by one; of more, only their number.
@@ -101,7 +101,7 @@ class LiveView:
         saved = sum(record.steps_reused for record in records)
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            "trials", "  ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+            "trials", "  ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
         )
         head.add_row("stages", f"{len(trained)} trained, {reused} times reused")
         share = f" ({saved / (steps + saved):.0%} saved)" if saved else ""

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from search.commands.guards import check_folder
 from search.commands.options import DataRoot, RunArgument, console
 from spaces.errors import InputError
 
@@ -36,6 +37,7 @@ def export(
     """Write the best model as a Hugging Face folder with a model card; it is trained again."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out}: is there already. Give a new or an empty folder.")
+    check_folder("--out", out.parent)
     from analysis.frames import load_run  # noqa: PLC0415
     from search import export_command  # noqa: PLC0415
     from search.model_card import card  # noqa: PLC0415

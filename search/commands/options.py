@@ -31,10 +31,17 @@ StudyArgument = Annotated[
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run, such as runs/mini.")
 ]
+RunLocation = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN_DIR", help="The folder of a run, such as runs/mini, or a URL (s3://...)."
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option(
         "--data-root",
+        metavar="DIR",
         envvar="TASKORDER_DATA_ROOT",
         help="Folder of the official data files; `taskorder tasks NAME` lists what is looked for.",
     ),
@@ -50,7 +57,9 @@ Overrides = Annotated[
 Address = Annotated[
     str | None,
     typer.Option(
-        "--address", help="Join a running Ray cluster: auto, HOST:6379, or ray://HOST:10001."
+        "--address",
+        metavar="ADDRESS",
+        help="Join a running Ray cluster: auto, HOST:6379, or ray://HOST:10001.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from search import task_listing, task_page
 from search.commands.options import (
@@ -19,8 +18,9 @@ from search.commands.options import (
     StudyArgument,
     console,
 )
+from search.study_listing import render_studies
+from spaces.errors import InputError
 from spaces.holdings import Shelf
-from spaces.model_axis import model_labels
 from spaces.study import load_study, parse_study, ready_made_studies
 from spaces.study_keys import render_keys, study_keys
 from spaces.tasks import load_catalogue
@@ -60,6 +60,8 @@ def tasks(
     as_json: AsJson = False,
 ) -> None:
     """List the task catalogue, or show one task; with a data root, count what is there."""
+    if name is not None and (role or group):
+        raise InputError(f"tasks {name}: --role and --group shorten the list. Leave {name} out.")
     catalogue = load_catalogue(tuple(task_folders or ()))
     shelf: Shelf | None = None
     if data_root is not None:
@@ -105,19 +107,4 @@ def studies(
         listed = {name: study.model_dump(mode="json") for name, study in found.items()}
         console.print_json(json.dumps(listed))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    # Names are to be typed, so they are never cut.
-    for column in ("study", "models", "sequences", "targets", "description"):
-        table.add_column(column, no_wrap=column == "study")
-    for name, study in sorted(found.items()):
-        searched = study.space.size if study.search.num_trials else 0
-        compared = sum(len(arm.sequences) for arm in study.arms.values())
-        table.add_row(
-            name,
-            # A hub id without its owner.
-            ", ".join(label.rpartition("/")[2] for label in model_labels(study)),
-            f"{max(searched, compared):,}",
-            str(len(study.targets)),
-            study.description,
-        )
-    console.print(table)
+    console.print(render_studies(found, console.width))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from search.commands.guards import check_folder
 from search.commands.options import AsJson, DataRoot, Overrides, StudyArgument, console
 from spaces.study import load_study
 
@@ -22,11 +23,14 @@ def similarity(
     run_dir: Annotated[
         Path | None,
         typer.Option(
-            "--run-dir", help="A run: its stages, and its results to hold values against."
+            "--run-dir",
+            metavar="DIR",
+            help="A run: its stages, and its results to hold values against.",
         ),
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--table", help="A recorded table to hold values against.")
+        Path | None,
+        typer.Option("--table", metavar="FILE", help="A recorded table to hold values against."),
     ] = None,
     sequences: Annotated[
         list[str] | None,
@@ -36,12 +40,14 @@ def similarity(
         int, typer.Option("--examples", help="Examples of each task that are looked at.")
     ] = 256,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write frames and heatmaps here.")
+        Path | None, typer.Option("--out", metavar="DIR", help="Write frames and heatmaps here.")
     ] = None,
     as_json: AsJson = False,
     overrides: Overrides = None,
 ) -> None:
     """Measure how alike tasks are; with results, how well that predicts what they gain."""
+    if out is not None:
+        check_folder("--out", out)
     loaded = load_study(study, tuple(overrides or ()))
     from search import similarity_command  # noqa: PLC0415
     from search.similarity_text import render_report  # noqa: PLC0415
@@ -93,23 +99,30 @@ def similarity(
 
 def simulate(
     study: StudyArgument,
-    table: Annotated[Path, typer.Option("--table", help="A recorded table, CSV or Parquet.")],
-    workers: Annotated[int, typer.Option("--workers", help="Simulated workers.")] = 1,
-    seed_count: Annotated[int, typer.Option("--seed-count", help="Seeds to simulate.")] = 1,
+    table: Annotated[
+        Path, typer.Option("--table", metavar="FILE", help="A recorded table, CSV or Parquet.")
+    ],
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Simulated workers.")] = 1,
+    seed_count: Annotated[int, typer.Option("--seed-count", min=1, help="Seeds to simulate.")] = 1,
     run_dir: Annotated[
-        Path | None, typer.Option("--run-dir", help="Write a run directory for the analysis.")
+        Path | None,
+        typer.Option("--run-dir", metavar="DIR", help="Write a run directory for the analysis."),
     ] = None,
-    step_s: Annotated[float, typer.Option("--step-s", help="Virtual seconds of a step.")] = 1.0,
+    step_s: Annotated[
+        float, typer.Option("--step-s", min=0.0, help="Virtual seconds of a step.")
+    ] = 1.0,
     task_step_s: Annotated[
         list[str] | None,
         typer.Option("--task-step-s", metavar="TASK=SECONDS", help="The same of one task."),
     ] = None,
     evaluation_s: Annotated[
-        float, typer.Option("--evaluation-s", help="Virtual seconds of an evaluation.")
+        float, typer.Option("--evaluation-s", min=0.0, help="Virtual seconds of an evaluation.")
     ] = 0.0,
     overrides: Overrides = None,
 ) -> None:
     """Run the search on a recorded table under a virtual clock: nothing is trained."""
+    if run_dir is not None:
+        check_folder("--run-dir", run_dir)
     loaded = load_study(study, tuple(overrides or ()))
     from search import simulation  # noqa: PLC0415
     from trainables.tabular import TabularTrainable, read_table  # noqa: PLC0415

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from search.client import STUDY, is_client, run_on_head
+from search.commands.guards import check_address, check_folder
 from search.commands.options import (
     INTERRUPTED,
     Address,
@@ -20,7 +21,7 @@ from search.commands.options import (
     StudyArgument,
     console,
 )
-from spaces.errors import TaskorderError
+from spaces.errors import InputError, TaskorderError
 from spaces.study import load_study
 
 
@@ -28,7 +29,11 @@ def launch(
     study: StudyArgument,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", help="A new folder for the run; runs/<study name> if not given."),
+        typer.Option(
+            "--run-dir",
+            metavar="DIR",
+            help="A new folder for the run; runs/<study name> if not given.",
+        ),
     ] = None,
     data_root: DataRoot = None,
     address: Address = None,
@@ -37,26 +42,29 @@ def launch(
     """Run a study: its arms, its search, the best again on fresh seeds; then print the answer."""
     loaded = load_study(study, tuple(overrides or ()))
     folder = run_dir or Path("runs") / loaded.name
+    check_address(address)
     if is_client(address):
         file = Path(study) if Path(study).is_file() else None
         root = ["--data-root", str(data_root.resolve())] if data_root else []
         settings = [part for setting in overrides or () for part in ("--set", setting)]
         arguments = [STUDY if file else study, "--run-dir", str(folder.resolve()), *root, *settings]
         _run_on_head(str(address), ["launch", *arguments], file)
+    check_folder("--run-dir", folder)
     from search.launch import launch as launch_run  # noqa: PLC0415
 
-    with _interruptible(folder):
+    with _interruptible(folder), _joining(address, folder):
         outcome = launch_run(loaded, folder, data_root, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, folder)
 
 
 def resume(run_dir: RunArgument, address: Address = None) -> None:
     """Go on with an interrupted run; what is trained is not trained again."""
+    check_address(address)
     if is_client(address):
         _run_on_head(str(address), ["resume", str(run_dir.resolve())], None)
     from search.launch import resume as resume_run  # noqa: PLC0415
 
-    with _interruptible(run_dir):
+    with _interruptible(run_dir), _joining(address, run_dir):
         outcome = resume_run(run_dir, address=address, console=console)
     _end(outcome.finished, outcome.num_complete, run_dir)
 
@@ -78,6 +86,24 @@ def _interruptible(run_dir: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _interrupted(run_dir)
+
+
+@contextlib.contextmanager
+def _joining(address: str | None, run_dir: Path) -> Iterator[None]:
+    """Say what to do where there is no cluster to join."""
+    try:
+        yield
+    except ConnectionError as error:
+        if address is None:
+            raise
+        # Ray's second sentence speaks of its own options.
+        reason = str(error).partition(". ")[0]
+        is_there = (run_dir / "study.yaml").is_file()
+        then = f" Then: taskorder resume {run_dir} --address {address}" if is_there else ""
+        raise InputError(
+            f"--address {address}: {reason}. Start a cluster with `ray start --head`, or leave "
+            f"--address out.{then}"
+        ) from error
 
 
 def _interrupted(run_dir: Path) -> NoReturn:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,31 @@ def test_check_hints_at_a_gpu_that_is_not_used(cli, monkeypatch):
     assert hint not in " ".join(cli("check", "mini", *words.split())[1].split())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert "hint" not in cli("check", "mini")[1]
+
+
+def test_the_version_is_told(cli):
+    assert cli("--version") == (0, f"taskorder {version('taskorder')}\n", "")
+
+
+CONFLICTS = {
+    "--every without --watch": ("status", "runs/none", "--every", "2"),
+    "a task and a role": ("tasks", "mnli", "--role", "target"),
+    "pictures without a folder": ("report", "runs/none", "--pictures", "pdf"),
+    "a page of a run elsewhere": ("report", "s3://bucket/run"),
+    "an address that is none": ("resume", "runs/none", "--address", "head"),
+    "a file on the way": ("launch", "mini", "--run-dir", "file/run"),
+    "a file in the place of a folder": ("simulate", "mini", "--table", "t", "--run-dir", "file"),
+}
+
+
+@pytest.mark.parametrize("case", CONFLICTS)
+def test_options_that_cannot_be_are_refused_before_anything_is_done(cli, tmp_path, case):
+    (tmp_path / "file").write_text("")
+    status, out, err = cli(*CONFLICTS[case])
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_unknown_command_or_option_ends_with_2(cli):
