@@ -31,6 +31,8 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     # On a busy machine, which other runs of one user make of it, Ray's own 30 seconds are too few.
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
+    # A process for each core, started ahead, would be used by nobody: our actors get their own.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     import ray  # noqa: PLC0415  (so that input errors are told before Ray is loaded)
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -48,17 +48,23 @@ class CoordinatorSearcher(_NotSaved, Searcher):
 
     Args:
         coordinator: The run's coordinator.
+        is_pausing: Whether Ray is still pausing a trial.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(
+        self, coordinator: Coordinator, is_pausing: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(metric="score", mode="max")
         self._coordinator = coordinator
+        self._is_pausing = is_pausing
         self.issued: set[int] = set()
         #: Whether Ray was told that nothing is left; otherwise it was interrupted.
         self.has_finished = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next new trial's configuration, ``None`` if there is none now."""
+        if self._is_pausing():
+            return None  # Its process is the next trial's; for one now, Ray would start another.
         chosen = self._coordinator.select()
         if chosen is None:
             self.has_finished = self._is_over()
@@ -107,6 +113,7 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         self._failures = failures
         self._ray_trials: dict[int, Trial] = {}
         self._to_end: set[int] = set()
+        self._pausing: set[int] = set()
         #: Why the whole run has to end, if it has to.
         self.halted = ""
 
@@ -126,7 +133,15 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
             self.halted, action = str(error), "pause"
         # A trial whose process dies starts from its configuration.
         trial.config.update(_position(self._coordinator.progress(number)))
+        if action == "pause":
+            self._pausing.add(number)
         return _ACTIONS[action]
+
+    def is_pausing(self) -> bool:
+        """Whether Ray is still pausing a trial, which it does when the trial's process answers."""
+        trials = [(number, self._ray_trials.get(number)) for number in self._pausing]
+        self._pausing = {n for n, trial in trials if trial and trial.status == Trial.RUNNING}
+        return bool(self._pausing)
 
     def _report(self, tune_controller: Any, number: int, event: dict[str, Any]) -> Action:
         if set_aside := event.pop("set_aside"):
@@ -176,6 +191,8 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         for trial in self._ray_trials.values():
             if trial.status == Trial.PENDING:
                 return trial
+        if self.is_pausing():
+            return None
         chosen = self._coordinator.select()
         self._end_settled(tune_controller)
         if chosen is None:

@@ -50,8 +50,8 @@ def tune_trials(
 
     resources = study.resources.model_dump()
     failures = FailureBudget(study.search.max_failures, lost_nodes)
-    searcher = CoordinatorSearcher(coordinator)
     scheduler = CoordinatorScheduler(coordinator, failures)
+    searcher = CoordinatorSearcher(coordinator, scheduler.is_pausing)
 
     def watch() -> None:
         if scheduler.halted:
