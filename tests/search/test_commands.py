@@ -51,8 +51,8 @@ def test_similarity_is_written_and_guides_a_search(tmp_path):
     values = pd.read_parquet(tmp_path / "similarity.parquet")
     assert set(values.kind) == {"source_target", "source_source"}
     guided = run(
-        "simulate", "mini", "--table", TABLE, "--set",
-        f"search.similarity={tmp_path / 'similarity.parquet'}",
+        "simulate", "mini", "--table", TABLE, "--set", "search.num_trials=12",
+        "--set", f"search.similarity={tmp_path / 'similarity.parquet'}",
     )  # fmt: skip
     assert guided.returncode == 0, guided.stderr
 
