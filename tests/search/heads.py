@@ -22,9 +22,8 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "RAY_raylet_start_wait_time_s": "180",
     "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "180",
-    # A lost client, and a lost cluster, are given up for lost after so many seconds.
+    # A client that is gone is waited for so many seconds.
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -137,7 +138,9 @@ def test_a_run_goes_on_after_each_way_of_being_cut_off(study: Path, tmp_path: Pa
         wait_until_undriven(run_dir)
         assert "waiting" in states(run_dir)
 
-        driver = start("resume", run_dir, "--address", cluster.gcs)
+        # It is told after so many seconds that its cluster is gone.
+        soon = {"RAY_gcs_rpc_server_reconnect_timeout_s": "10"}
+        driver = start("resume", run_dir, "--address", cluster.gcs, **soon)
         lines_until(driver, "[")
         cluster.kill()
         out, err = driver.communicate()
@@ -156,9 +159,10 @@ def states(run_dir: Path) -> set[str]:
     return found
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
+def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(*arguments),
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
