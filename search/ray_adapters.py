@@ -48,23 +48,23 @@ class CoordinatorSearcher(_NotSaved, Searcher):
 
     Args:
         coordinator: The run's coordinator.
-        is_pausing: Whether Ray is still pausing a trial.
+        num_pausing: Returns how many trials Ray is still pausing.
     """
 
     def __init__(
-        self, coordinator: Coordinator, is_pausing: Callable[[], bool] = lambda: False
+        self, coordinator: Coordinator, num_pausing: Callable[[], int] = lambda: 0
     ) -> None:
         super().__init__(metric="score", mode="max")
         self._coordinator = coordinator
-        self._is_pausing = is_pausing
+        self._num_pausing = num_pausing
         self.issued: set[int] = set()
         #: Whether Ray was told that nothing is left; otherwise it was interrupted.
         self.has_finished = False
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next new trial's configuration, ``None`` if there is none now."""
-        if self._is_pausing():
-            return None  # Its process is the next trial's; for one now, Ray would start another.
+        if not _has_room(self._coordinator, self._num_pausing()):
+            return None
         chosen = self._coordinator.select()
         if chosen is None:
             self.has_finished = self._is_over()
@@ -137,11 +137,11 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
             self._pausing.add(number)
         return _ACTIONS[action]
 
-    def is_pausing(self) -> bool:
-        """Whether Ray is still pausing a trial, which it does when the trial's process answers."""
+    def num_pausing(self) -> int:
+        """Return how many trials Ray is still pausing: until their processes answer."""
         trials = [(number, self._ray_trials.get(number)) for number in self._pausing]
         self._pausing = {n for n, trial in trials if trial and trial.status == Trial.RUNNING}
-        return bool(self._pausing)
+        return len(self._pausing)
 
     def _report(self, tune_controller: Any, number: int, event: dict[str, Any]) -> Action:
         if set_aside := event.pop("set_aside"):
@@ -191,7 +191,7 @@ class CoordinatorScheduler(_NotSaved, TrialScheduler):
         for trial in self._ray_trials.values():
             if trial.status == Trial.PENDING:
                 return trial
-        if self.is_pausing():
+        if not _has_room(self._coordinator, self.num_pausing()):
             return None
         chosen = self._coordinator.select()
         self._end_settled(tune_controller)
@@ -267,6 +267,15 @@ def describe_error(text: str) -> str:
         return str(raised[-1])
     lines = [line.strip() for line in latest.splitlines() if line.strip()]
     return lines[-1] if lines else "unknown error"
+
+
+def _has_room(coordinator: Coordinator, num_pausing: int) -> bool:
+    """Whether a slot is free whose process is, too.
+
+    A trial that is being paused has left its slot and not its process yet. That process is the next
+    trial's: for one that is handed out now, Ray would start another.
+    """
+    return coordinator.num_running + num_pausing < coordinator.max_concurrent
 
 
 def _number(trial: Trial) -> int:

@@ -51,7 +51,7 @@ def tune_trials(
     resources = study.resources.model_dump()
     failures = FailureBudget(study.search.max_failures, lost_nodes)
     scheduler = CoordinatorScheduler(coordinator, failures)
-    searcher = CoordinatorSearcher(coordinator, scheduler.is_pausing)
+    searcher = CoordinatorSearcher(coordinator, scheduler.num_pausing)
 
     def watch() -> None:
         if scheduler.halted:

@@ -17,7 +17,8 @@ class Pauses:
     num_running = 0
     waits_for_others = False
 
-    def __init__(self):
+    def __init__(self, max_concurrent=1):
+        self.max_concurrent = max_concurrent
         self.num_asked = 0
         self.record = SimpleNamespace(stages=[], rungs=[1], is_final=False)
 
@@ -37,7 +38,7 @@ class Pauses:
 def test_no_trial_is_handed_out_until_the_one_before_has_left_its_process():
     coordinator = Pauses()
     scheduler = CoordinatorScheduler(coordinator, None)
-    searcher = CoordinatorSearcher(coordinator, scheduler.is_pausing)
+    searcher = CoordinatorSearcher(coordinator, scheduler.num_pausing)
     trial = SimpleNamespace(config={"plan": {"trial_id": 3}}, status=Trial.RUNNING)
     scheduler.on_trial_add(None, trial)
     event = json.dumps({"kind": "rung", "set_aside": []})
@@ -51,6 +52,21 @@ def test_no_trial_is_handed_out_until_the_one_before_has_left_its_process():
     assert coordinator.num_asked == 2
 
 
+def test_a_slot_whose_process_is_free_does_not_wait_for_another():
+    coordinator = Pauses(max_concurrent=2)
+    scheduler = CoordinatorScheduler(coordinator, None)
+    searcher = CoordinatorSearcher(coordinator, scheduler.num_pausing)
+    trial = SimpleNamespace(config={"plan": {"trial_id": 3}}, status=Trial.RUNNING)
+    scheduler.on_trial_add(None, trial)
+    event = json.dumps({"kind": "rung", "set_aside": []})
+    scheduler.on_trial_result(None, trial, {"event": event})
+    searcher.suggest("next")
+    assert coordinator.num_asked == 1
+    coordinator.num_running = 1
+    searcher.suggest("next")
+    assert coordinator.num_asked == 1
+
+
 def test_a_trial_whose_process_died_while_it_was_paused_keeps_nobody_waiting():
     coordinator = Pauses()
     scheduler = CoordinatorScheduler(coordinator, None)
@@ -58,9 +74,9 @@ def test_a_trial_whose_process_died_while_it_was_paused_keeps_nobody_waiting():
     scheduler.on_trial_add(None, trial)
     event = json.dumps({"kind": "rung", "set_aside": []})
     scheduler.on_trial_result(None, trial, {"event": event})
-    assert scheduler.is_pausing()
+    assert scheduler.num_pausing() == 1
     trial.status = Trial.ERROR
-    assert not scheduler.is_pausing()
+    assert scheduler.num_pausing() == 0
     # Running again, it is not being paused.
     trial.status = Trial.RUNNING
-    assert not scheduler.is_pausing()
+    assert scheduler.num_pausing() == 0
