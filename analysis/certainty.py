@@ -46,10 +46,10 @@ def certainty(run: Run, board: pd.DataFrame, compared: pd.DataFrame) -> list[Sec
         told.
     """
     lines = [_selection(str(run.study.get("select_on", "")))]
-    confirmed = board[board["confirmed"] & (board["baseline"] == "")]
+    num_repeated = int(board["confirmed"].sum())
     lines.append(
-        f"{len(confirmed)} of {len(board)} sequences ran on two seeds or more. A rank that rests "
-        "on one seed is a lead, not a result."
+        f"{num_repeated} of {len(board)} sequences ran on two seeds or more. A rank that rests on "
+        "one seed is a lead, not a result."
     )
     lines.append(
         "Intervals are 95%, Student's t on scores or on differences under the same seed, with the "

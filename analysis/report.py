@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -33,7 +31,9 @@ from spaces.errors import InputError
 from spaces.tables import TABLES
 
 #: Words up to so many letters are kept whole, as far as a narrow terminal has room.
-KEPT = (24, 16, 12, 8)
+KEPT = range(24, 7, -1)
+#: Between two columns.
+GAP = 2
 
 _CAPTIONS = {
     "leaderboard": "the best sequences and the references.",
@@ -207,32 +207,42 @@ class _Fitted:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # A measurement is no wider than it is allowed to be.
-        free = options.update(max_width=sys.maxsize)
-        for kept in (*KEPT, 0):
-            rendered = _rich_table(self.table, kept)
-            # It leaves out some of what is between columns.
-            between = len(self.table.header)
-            if Measurement.get(console, free, rendered).minimum + between <= options.max_width:
-                break
-        yield rendered
+        widths = (_widths(self.table, options.max_width, kept) for kept in KEPT)
+        yield _rich_table(self.table, next((found for found in widths if found), None))
 
 
-def _rich_table(table: Table, kept: int) -> RichTable:
+def _widths(table: Table, most: int, kept: int) -> list[int] | None:
+    """Return the columns' widths, words of up to ``kept`` letters whole; ``None`` if too wide."""
+    least, full = [], []
+    for index in range(len(table.header)):
+        cells = [row[index] for row in (table.header, *table.rows)]
+        full.append(max(map(len, cells)))
+        pieces = [word for cell in cells for word in cell.split()]
+        longest = max(map(len, pieces), default=1)
+        least.append(min(longest, kept) if index < table.num_left else full[index])
+    spare = most - sum(least) - GAP * (len(least) - 1)
+    if spare < 0:
+        return None
+    # The narrowest columns first: what is left over is the widest's.
+    for index in sorted(range(len(full)), key=lambda column: full[column]):
+        more = min(full[index] - least[index], spare)
+        least[index] += more
+        spare -= more
+    return least
+
+
+def _rich_table(table: Table, widths: list[int] | None) -> RichTable:
     rendered = RichTable(
         box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True
     )
     for index, name in enumerate(table.header):
         words = index < table.num_left
-        cells = [row[index] for row in (table.header, *table.rows)]
-        pieces = [word for cell in cells for word in cell.split()] if words else cells
-        longest = max(map(len, pieces), default=1)
         rendered.add_column(
             Text(name),
             justify="left" if words else "right",
             overflow="fold" if words else "ellipsis",
             no_wrap=not words,
-            min_width=(min(longest, kept) if words else longest) if kept else None,
+            width=widths[index] if widths else None,
         )
     for row in table.rows:
         rendered.add_row(*(Text(cell) for cell in row))

@@ -156,6 +156,18 @@ def test_no_line_is_wider_than_the_terminal(run, width):
     assert max(len(line) for line in report_text(run, width=width).splitlines()) <= width
 
 
+def test_a_word_breaks_only_where_the_terminal_has_no_room_for_it(tmp_path):
+    name = "a_rather_long_name"
+    rows = [
+        *trials("", [50, 51], phase="baseline"),
+        *trials(name, [54, 55]),
+        *trials("b", [58, 59]),
+    ]
+    run = load_run(write_run(tmp_path / "run", trials=rows))
+    assert f"({name})" in report_text(run, width=80).split()
+    assert f"({name})" not in report_text(run, width=60).split()
+
+
 def test_no_number_is_cut_in_a_terminal_of_80_columns(tmp_path):
     run = load_run(write_synthetic_run(tmp_path / "run"))
     words = set(report_text(run, width=80).split())
