@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,8 @@ import typer
 from search.commands.guards import check_folder
 from search.commands.options import DataRoot, RunArgument, console
 from spaces.errors import InputError
+from spaces.plan import TrialPlan
+from spaces.planner import TaskData
 
 
 def export(
@@ -29,7 +33,9 @@ def export(
     tolerance: Annotated[
         float | None,
         typer.Option(
-            "--tolerance", min=0.0, help="Points that the score may differ from the recorded one."
+            "--tolerance",
+            min=0.0,
+            help="Points that the score may differ from the recorded one; 0.1 if not given.",
         ),
     ] = None,
     data_root: DataRoot = None,
@@ -51,34 +57,18 @@ def export(
     if data_root is not None:
         resolved["data_root"] = str(data_root.resolve())
     setup = RunSetup.of_launched(study, resolved, directory)
-    preparation = setup.preparation
-    plan = record.plan(preparation.planner)
+    plan = record.plan(setup.preparation.planner)
     export_command.check_plan(plan, record)
     # The run's own predictions stay as they are.
     config = replace(setup.session().of_model(record.proposal.model), predictions_dir=None)
     from trainables.exporting import export_model  # noqa: PLC0415  (torch)
 
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    with _made_whole(out) as folder:
         with console.status("Starting") as shown:
-            exported = export_model(config, plan, partial, tell=shown.update)
+            exported = export_model(config, plan, folder, tell=shown.update)
         scores = [score.to_json() for score in exported.scores]
-        check = export_command.check_score(
-            record,
-            exported.objective,
-            scores,
-            export_command.TOLERANCE if tolerance is None else tolerance,
-        )
-        used = dict.fromkeys(
-            str(stream) for stage in plan.stages for stream in stage.mixture.all_streams
-        )
-        data = {name: preparation.planner.data[name].fingerprint for name in (*used, plan.target)}
-        facts = {
-            "class": f"{exported.architecture} ({exported.auto})",
-            "trained again on": f"{exported.device}, {exported.precision}",
-            **{name: str(version) for name, version in resolved["versions"].items()},
-        }
+        most = export_command.TOLERANCE if tolerance is None else tolerance
+        check = export_command.check_score(record, exported.objective, scores, most)
         text = card(
             config.study,
             record,
@@ -87,21 +77,39 @@ def export(
             check,
             task=study.catalogue()[plan.target],
             scores=scores,
-            data=data,
-            facts=facts,
+            data=_fingerprints(plan, setup.preparation.planner.data),
+            facts={
+                "class": f"{exported.architecture} ({exported.auto})",
+                "trained again on": f"{exported.device}, {exported.precision}",
+                **{name: str(version) for name, version in resolved["versions"].items()},
+            },
             pipeline=exported.pipeline,
         )
-        (partial / "README.md").write_text(text, encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    console.print(check.sentence(), highlight=False, soft_wrap=True)
+        (folder / "README.md").write_text(text, encoding="utf-8")
     how = (
         f'transformers.pipeline("{exported.pipeline}", model="{out}")'
         if exported.pipeline
         else f"transformers.{exported.auto}: there is no pipeline for {plan.target}"
     )
-    console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"load it with {how}", markup=False, highlight=False, soft_wrap=True)
+    for line in (check.sentence(), f"wrote {out}", f"load it with {how}"):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _made_whole(out: Path) -> Iterator[Path]:
+    """Let a folder be filled beside its place; it gets there only if nothing was raised."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if out.exists():
+            out.rmdir()
+        partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fingerprints(plan: TrialPlan, data: Mapping[str, TaskData]) -> dict[str, str]:
+    """Return the identity of every training set that a trial is trained on, by its stream."""
+    streams = [str(stream) for stage in plan.stages for stream in stage.mixture.all_streams]
+    return {name: data[name].fingerprint for name in dict.fromkeys((*streams, plan.target))}
