@@ -259,6 +259,34 @@ def test_auto_is_fp32_without_zero_on_a_cpu(make, monkeypatch):
     assert built == [(0, "fp32")]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("zero_stage", [0, 1])
+def test_a_compiled_encoder_trains_the_same(make, monkeypatch, zero_stage):
+    """As far as the kernels that it is compiled to: those take minutes to make."""
+    compiled, real = [], torch.nn.Module.compile
+
+    def compile_with_what_is_there(self, **options):
+        compiled.append(options)
+        real(self, backend="eager", **options)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_with_what_is_there)
+    monkeypatch.setattr(trainers, "_can_compile", lambda _: True)
+    found = []
+    for on in (False, True):
+        session, plan = make(
+            str(on),
+            training={"torch_compile": on, "dropout": 0},
+            deepspeed={"zero_stage": zero_stage},
+        )
+        session.train_stage(plan.stages[0], plan.base)
+        found.append(weights(session, plan))
+        score = session.run_rung(plan, 0).score
+        assert math.isfinite(score)
+        session.close_engine()
+    assert compiled == [{"dynamic": True}] * 2  # a stage and a target
+    assert difference(*found) < TOLERANCE
+
+
 def test_compiling_that_does_not_work_is_told_once(make, monkeypatch, caplog):
     def broken(_):
         raise RuntimeError("no C++ compiler")
