@@ -17,6 +17,7 @@ from rich.console import Console
 from search.cluster import is_node_alive, max_concurrent, node_labels, start_ray, stop_ray
 from search.coordinator import Coordinator
 from search.edits import check_edits
+from search.exhaustion import describe_end, is_exhausted
 from search.interrupts import heeding_termination
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
@@ -129,11 +130,18 @@ class Driver:
             self._keeper.finish()
             self._write_tables()
             self._setup.directory.note_finished()
+            self._tell_end()
         states = [record.status for record in self._records()]
         return Outcome(finished, states.count("failed"), states.count("complete"))
 
     def _records(self) -> list[TrialRecord]:
         return self._coordinator.records
+
+    def _tell_end(self) -> None:
+        """Say so if the search ended before its number of trials."""
+        if is_exhausted(self._setup.study, self._records()):
+            note = f"Note: {describe_end(self._setup.study, self._records())}."
+            self._console.print(note, markup=False, highlight=False, soft_wrap=True)
 
     def _make_ready(self, *, is_tokenised: bool) -> None:
         """Make the models that the study makes, and tokenise what is not yet."""
