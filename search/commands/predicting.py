@@ -118,6 +118,18 @@ def simulate(
     evaluation_s: Annotated[
         float, typer.Option("--evaluation-s", min=0.0, help="Virtual seconds of an evaluation.")
     ] = 0.0,
+    orchestration_s: Annotated[
+        float, typer.Option("--orchestration-s", help="The same between two units of work.")
+    ] = 0.0,
+    failures_per_hour: Annotated[
+        float, typer.Option("--failures-per-hour", help="Of one worker at work.")
+    ] = 0.0,
+    preemptions_per_hour: Annotated[
+        float, typer.Option("--preemptions-per-hour", help="The same: its worker is taken away.")
+    ] = 0.0,
+    preemption_s: Annotated[
+        float, typer.Option("--preemption-s", help="Virtual seconds until a worker is back.")
+    ] = 600.0,
     overrides: Overrides = None,
 ) -> None:
     """Run the search on a recorded table under a virtual clock: nothing is trained."""
@@ -129,7 +141,13 @@ def simulate(
 
     recorded = read_table(table)
     costs = simulation.CostModel(
-        step_s, simulation.task_seconds(task_step_s or (), loaded), evaluation_s
+        step_s,
+        simulation.task_seconds(task_step_s or (), loaded),
+        evaluation_s,
+        orchestration_s,
+    )
+    faults = simulation.FaultModel(
+        failures_per_hour, preemptions_per_hour, preemption_s, seed=loaded.seed
     )
     results = simulation.simulate_seeds(
         loaded,
@@ -138,5 +156,6 @@ def simulate(
         seed_count=seed_count,
         run_dir=run_dir,
         costs=costs,
+        faults=faults,
     )
     console.print(simulation.render_simulation(results))

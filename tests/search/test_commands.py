@@ -24,11 +24,20 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_simulate_writes_a_run_that_the_analysis_reads(tmp_path):
     folder = tmp_path / "run"
-    done = run("simulate", "mini", "--table", TABLE, "--workers", "3", "--run-dir", folder)
+    accidents = (
+        "--orchestration-s", "2", "--failures-per-hour", "20", "--preemptions-per-hour", "20",
+        "--preemption-s", "60",
+    )  # fmt: skip
+    done = run(
+        "simulate", "mini", "--table", TABLE, "--workers", "3", "--run-dir", folder, *accidents
+    )
     assert done.returncode == 0, done.stderr
+    figures = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
+    assert figures["failures"] > 0
+    assert figures["preemptions"] > 0
     assert "simulated on 3 workers, virtual time" in done.stdout
     trials = load_run(folder).trials
-    assert set(trials.state) <= {"complete", "pruned"}
+    assert set(trials.state) <= {"complete", "pruned", "failed"}
     assert len(trials) > 40
 
 
