@@ -73,7 +73,12 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
-        """Choose the parameters of a new trial."""
+        """Choose the parameters of a new trial.
+
+        Raises:
+            ValueError: The Optuna study has several objectives.
+        """
+        _check_single(study)
         rng = np.random.default_rng([self.study.seed, trial.number])
         self._read(study)
         sequence, target = self.choose(study, self._asked, rng)
@@ -92,7 +97,12 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw one parameter at random, on its own scale."""
+        """Draw one parameter at random, on its own scale.
+
+        Raises:
+            ValueError: The Optuna study has several objectives.
+        """
+        _check_single(study)
         seed = draw_seed(self.study.seed, trial.number, param_name)
         random = optuna.samplers.RandomSampler(seed=seed)
         return random.sample_independent(study, trial, param_name, param_distribution)
@@ -159,6 +169,14 @@ class SequenceSampler(optuna.samplers.BaseSampler, abc.ABC):
             if (attributes["sequence"], target) not in self._asked:
                 self._asked.add((attributes["sequence"], target))
                 self._num_asked[target] += 1
+
+
+def _check_single(study: optuna.Study) -> None:
+    if len(study.directions) > 1:
+        raise ValueError(
+            f"the Optuna study has {len(study.directions)} objectives; the samplers of sequences "
+            "search for one. Give it a single direction."
+        )
 
 
 def draw_seed(study_seed: int, trial_number: int, param_name: str) -> int:

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase
+from optuna.testing.pytest_samplers import (
+    BasicSamplerTestCase,
+    RelativeSamplerTestCase,
+    SingleOnlySamplerTestCase,
+)
 
 from search.encoding import decode_sequence, search_space
 from search.samplers import SAMPLERS, make_sampler
@@ -48,6 +52,16 @@ class TestRelative(RelativeSamplerTestCase):
     ) -> Callable[[], optuna.samplers.BaseSampler]:
         if request.param == "tpe":
             return lambda: tpe(make_study(), num_startup=0)
+        return lambda: make_sampler(study_for(request.param, tmp_path))
+
+
+class TestSingleOnly(SingleOnlySamplerTestCase):
+    """What a sampler for one objective must refuse."""
+
+    @pytest.fixture(params=[*OWN, "similarity_greedy"])
+    def sampler(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> Callable[[], optuna.samplers.BaseSampler]:
         return lambda: make_sampler(study_for(request.param, tmp_path))
 
 
