@@ -17,6 +17,38 @@ from dataclasses import dataclass, field
 
 EntityId = str
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def bracket_of(number: int, num_brackets: int, num_rungs: int, eta: int) -> int:
+    """Return in which bracket a trial is.
+
+    Bracket s ranks its trials from rung s on. With K rungs it has Hyperband's share of the trials,
+    ``K eta^(K - 1 - s) / (K - s)``, with which all brackets cost about the same. Shares hold all
+    along: multiples of the golden ratio spread evenly over them (Weyl 1916).
+
+    Args:
+        number: Of the trial; nothing else decides.
+        num_brackets: How many brackets; at most one a rung.
+        num_rungs: K in the paper's terms s_max + 1.
+        eta: Reduction factor.
+
+    Source: Li et al., arXiv:1603.06560, algorithm 1, and arXiv:1810.05934, section 3.3
+    (asynchronous Hyperband). Deviation: trials of a higher bracket are evaluated at the rungs below
+    their first as well, which costs little and tells the sampler of them.
+
+    >>> [bracket_of(number, 2, 3, 3) for number in range(8)]
+    [0, 0, 0, 1, 0, 0, 1, 0]
+    """
+    shares = [num_rungs * eta ** (num_rungs - 1 - s) / (num_rungs - s) for s in range(num_brackets)]
+    place = number * _GOLDEN % 1.0 * math.fsum(shares)
+    for bracket, share in enumerate(shares[:-1]):
+        place -= share
+        if place < 0:
+            return bracket
+    return num_brackets - 1
+
+
 #: Sorts best first: the higher score, then the earlier arrival, then the name.
 _Key = tuple[float, int, EntityId]
 

@@ -1,4 +1,4 @@
-"""Which trials compete with which: one ASHA bracket a target, or one for the average over them.
+"""Which trials compete with which: those of one target, or of the average, in one ASHA bracket.
 
 Under the objective ``average`` the trials of one suggestion are a group: it arrives at a rung when
 its last member has, with their mean score, and it is promoted as a whole. A member with fewer rungs
@@ -35,7 +35,7 @@ class Competition:
         eta = asha.reduction_factor if asha else 2
         self._roster = roster
         self._model = model_labels(study)[0]
-        self._brackets: dict[str, Bracket] = defaultdict(lambda: Bracket(eta))
+        self._brackets: dict[tuple[str, int], Bracket] = defaultdict(lambda: Bracket(eta))
         self._num_entered: dict[str, int] = defaultdict(int)
 
     def enter(self, progress: Progress, *, num_reports: dict[int, int] | None = None) -> None:
@@ -63,7 +63,8 @@ class Competition:
                 reports.append(member.record.rungs[at])
             mean = sum(report.score for report in reports) / len(reports)
             arrival = max(report.arrival for report in reports)
-            bracket.report(rung, record.entity, mean, arrival, is_last=rung == last)
+            if rung >= min(record.proposal.bracket, last):
+                bracket.report(rung, record.entity, mean, arrival, is_last=rung == last)
             self._num_entered[record.entity] += 1
 
     def promote(self, progress: Progress, rung: int) -> None:
@@ -104,4 +105,4 @@ class Competition:
 
     def _bracket(self, progress: Progress) -> Bracket:
         proposal = progress.record.proposal
-        return self._brackets[AVERAGE if proposal.group else proposal.target]
+        return self._brackets[AVERAGE if proposal.group else proposal.target, proposal.bracket]

@@ -242,7 +242,7 @@ class Coordinator:
             self._ledger.decide(record, rung, "complete")
             self._finish(progress, "complete")
             return "stop"
-        if record.proposal.phase != "search":
+        if record.proposal.phase != "search" or rung < record.proposal.bracket:
             self._competition.promote(progress, rung)
             self._ledger.decide(record, rung, "promote")
             return "continue"

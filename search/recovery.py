@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from search.competition import Competition
 from search.phases import together
@@ -19,7 +20,7 @@ def group_members(study: Study, records: Iterable[TrialRecord]) -> list[Proposal
         if record.proposal.group and record.proposal.phase == "search"
     }
     return [
-        member
+        replace(member, bracket=one.bracket)
         for group, one in groups.items()
         for member in together(study, one.sequence, "search", group, one.hyperparameters)
     ]

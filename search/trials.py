@@ -30,6 +30,7 @@ class Proposal:
         hyperparameters: Values by scoped name.
         arm: Arm of the study that it is in, whatever its phase; empty for none.
         model: Label of its model in the study.
+        bracket: Its rungs below this one prune nothing.
     """
 
     sequence: Sequence
@@ -40,6 +41,7 @@ class Proposal:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     arm: str = ""
     model: str = ""
+    bracket: int = 0
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -61,6 +63,7 @@ class Proposal:
             "hyperparameters": dict(self.hyperparameters),
             "arm": self.arm,
             "model": self.model,
+            "bracket": self.bracket,
             "target": self.target,
             # Last: its presence says that the others are there.
             "sequence": str(self.sequence),
@@ -78,6 +81,7 @@ class Proposal:
             attributes["hyperparameters"],
             attributes.get("arm", ""),
             attributes.get("model", model),
+            attributes.get("bracket", 0),
         )
 
 

@@ -25,6 +25,7 @@ from spaces.study_schema import Study
 UNITS: Mapping[str, str] = {
     "arm_seeds": "seeds",
     "batch_size": "examples",
+    "brackets": "brackets",
     "cap": "examples",
     "checkpoint_every_steps": "steps",
     "cpus_per_worker": "CPU cores",

@@ -105,11 +105,28 @@ class AshaSection(Section):
         reduction_factor: Keep the best 1/eta of a rung (eta of the paper).
         num_rungs: Number of rungs; budgets fall by the reduction factor from the full budget.
         rungs: Explicit budgets in steps, rising; the last is the full budget.
+        brackets: Trials are dealt over so many brackets; those of bracket s are ranked from rung s
+            on (s of the paper), so that a low budget that misleads does not end them all.
     """
 
     reduction_factor: int = Field(default=3, ge=2)
     num_rungs: int = Field(default=3, ge=1)
     rungs: tuple[int, ...] = ()
+    brackets: int = Field(default=1, ge=1)
+
+    @property
+    def most_rungs(self) -> int:
+        """Rungs of a target that has all of them."""
+        return len(self.rungs) or self.num_rungs
+
+    @model_validator(mode="after")
+    def _within_the_rungs(self) -> AshaSection:
+        if self.brackets > self.most_rungs:
+            raise ValueError(
+                f"brackets is {self.brackets} and there are {self.most_rungs} rungs; a bracket "
+                "starts at each rung at most"
+            )
+        return self
 
     @field_validator("rungs")
     @classmethod

@@ -43,5 +43,7 @@ def test_a_study_that_says_every_default_is_the_study_that_says_none():
             section = section.setdefault(part, {})
         section[last] = yaml.safe_load(key.default)
     assert full["storage"]["checkpoint_every_steps"] == 1000
-    assert full["search"]["asha"] == {"reduction_factor": 3, "num_rungs": 3, "rungs": []}
+    assert full["search"]["asha"] == {
+        "reduction_factor": 3, "num_rungs": 3, "rungs": [], "brackets": 1
+    }  # fmt: skip
     assert parse_study(yaml.safe_dump(full), "full") == parse_study(yaml.safe_dump(short), "short")
