@@ -119,16 +119,28 @@ def simulate(
         float, typer.Option("--evaluation-s", min=0.0, help="Virtual seconds of an evaluation.")
     ] = 0.0,
     orchestration_s: Annotated[
-        float, typer.Option("--orchestration-s", help="The same between two units of work.")
+        float,
+        typer.Option(
+            "--orchestration-s", min=0.0, help="Virtual seconds between two units of work."
+        ),
     ] = 0.0,
     failures_per_hour: Annotated[
-        float, typer.Option("--failures-per-hour", help="Of one worker at work.")
+        float,
+        typer.Option(
+            "--failures-per-hour", min=0.0, help="Units of work that fail, an hour of one worker."
+        ),
     ] = 0.0,
     preemptions_per_hour: Annotated[
-        float, typer.Option("--preemptions-per-hour", help="The same: its worker is taken away.")
+        float,
+        typer.Option(
+            "--preemptions-per-hour",
+            min=0.0,
+            help="Times a worker is taken away, an hour of its work.",
+        ),
     ] = 0.0,
     preemption_s: Annotated[
-        float, typer.Option("--preemption-s", help="Virtual seconds until a worker is back.")
+        float,
+        typer.Option("--preemption-s", min=0.0, help="Virtual seconds until a worker is back."),
     ] = 600.0,
     overrides: Overrides = None,
 ) -> None:
