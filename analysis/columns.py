@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from spaces.sequences import STAGE_SEPARATOR
-from spaces.tables import PHASES, STATES, TABLES, Column
+from spaces.tables import DECISIONS, PHASES, STATES, TABLES, Column
 
 #: pandas dtype of each kind of column. Text is ``str``; points in time are UTC, microseconds.
 DTYPES: Mapping[str, Any] = {
@@ -23,8 +23,12 @@ DTYPES: Mapping[str, Any] = {
     "timestamp": "datetime64[us, UTC]",
 }
 
-#: Columns whose values must be known: statistics by state or phase would drop others unseen.
-CLOSED = {("trials", "state"): STATES, ("trials", "phase"): PHASES}
+#: Columns whose values must be known: statistics by them would drop others unseen.
+CLOSED = {
+    ("trials", "state"): STATES,
+    ("trials", "phase"): PHASES,
+    ("rungs", "decision"): DECISIONS,
+}
 
 #: Columns without which a row says nothing; every other one has a value that stands for "unknown".
 ESSENTIAL = {
@@ -49,6 +53,7 @@ _FILL_OF: Mapping[tuple[str, str], Any] = {
     ("trials", "phase"): "search",
     ("trials", "rung"): -1,
     ("trials", "seed"): -1,
+    ("rungs", "decision"): "pause",
     ("scores", "rung"): -1,
     ("scores", "headline"): True,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,18 +51,6 @@ def render_text(run: Run) -> Group:
     for section in (*findings(run), *question_sections(run)[:1]):
         parts += _rich_section(section)
     return Group(*parts)
-
-
-def report_text(run: Run, width: int = 100) -> str:
-    """Render the report of a run as plain text.
-
-    Args:
-        run: The run.
-        width: Longest line in characters.
-    """
-    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
-    console.print(render_text(run))
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def render_markdown(run: Run) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from search.task_listing import NOTHING, SPLITS, count
 from spaces.holdings import Holding, Shelf
-from spaces.languages import LANGUAGES, expand
+from spaces.languages import TABLE, expand
 from spaces.tasks import FileSource, Split, Task
 
 #: Split to language to what there is of it.
@@ -96,7 +96,7 @@ def _training(task: Task) -> str:
 
 
 def _name(code: str) -> str:
-    return LANGUAGES[code][1] if code in LANGUAGES else code
+    return TABLE[code].name if code in TABLE else code
 
 
 def _sources(task: Task, data_root: Path | None) -> list[RenderableType]:
@@ -180,4 +180,4 @@ def _counts(task: Task, holdings: Holdings) -> list[RenderableType]:
 
 
 def _named(code: str) -> str:
-    return f"{code}  {_name(code)}" if code in LANGUAGES else code
+    return f"{code}  {_name(code)}" if code in TABLE else code

@@ -75,11 +75,6 @@ def _read_table() -> dict[str, Language]:
 #: Every language of the table by its code.
 TABLE: Mapping[str, Language] = MappingProxyType(_read_table())
 
-#: Code to ISO 639-3 code and English name.
-LANGUAGES: dict[str, tuple[str, str]] = {
-    code: (language.iso3, language.name) for code, language in TABLE.items()
-}
-
 
 def group_of(code: str, what: Property) -> str | None:
     """Return the group a language belongs to in one respect, for breakdowns of scores.
@@ -191,11 +186,11 @@ def expand(value: Any, language: str) -> Any:
     Args:
         value: A text with ``{lang}``, ``{lang3}``, ``{lang_name}`` or ``{lang_name_lower}``, a list
             or mapping of such, or anything else, which is returned as it is.
-        language: The two-letter code. A code outside ``LANGUAGES`` may be used wherever ``{lang}``
+        language: The two-letter code. A code outside ``TABLE`` may be used wherever ``{lang}``
             alone is asked for.
 
     Raises:
-        UnknownNameError: Another placeholder is used with a code that ``LANGUAGES`` lacks.
+        UnknownNameError: Another placeholder is used with a code that ``TABLE`` lacks.
 
     >>> expand("tatoeba.{lang3}-eng.{lang3}", "zh")
     'tatoeba.cmn-eng.cmn'
@@ -204,11 +199,11 @@ def expand(value: Any, language: str) -> Any:
         text = value.replace("{lang}", language)
         if "{lang" not in text:
             return text
-        if language not in LANGUAGES:
-            raise UnknownNameError("language", language, LANGUAGES)
-        iso3, name = LANGUAGES[language]
-        text = text.replace("{lang3}", iso3).replace("{lang_name}", name)
-        return text.replace("{lang_name_lower}", name.lower())
+        known = TABLE.get(language)
+        if known is None:
+            raise UnknownNameError("language", language, TABLE)
+        text = text.replace("{lang3}", known.iso3).replace("{lang_name}", known.name)
+        return text.replace("{lang_name_lower}", known.name.lower())
     if isinstance(value, list | tuple):
         return type(value)(expand(member, language) for member in value)
     if isinstance(value, dict):

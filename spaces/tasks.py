@@ -216,10 +216,6 @@ class Catalogue(Mapping[str, Task]):
             for task in self._tasks.values()
         )
 
-    def of_role(self, role: Role) -> tuple[Task, ...]:
-        """Return the tasks that may play ``role``, by name."""
-        return tuple(task for task in self._tasks.values() if role in task.roles)
-
 
 def parse_task(text: str, origin: str) -> Task:
     """Read one task from YAML text.

@@ -7,7 +7,7 @@ run, with the reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -127,6 +127,12 @@ def why_open(finding: Finding) -> str:
     # The target that begins it is named by the sentence already.
     what = finding.what.rpartition(": ")[2]
     return f"{what}: {finding}, which reaches 0"
+
+
+def dev_caveat(languages: Collection[str]) -> list[str]:
+    """Return the caveat of languages whose development set stands in for a test set, if any."""
+    which = listed(sorted(languages), 20)
+    return [f"Development sets stand in for test sets in {which}."] if languages else []
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:

@@ -8,7 +8,15 @@ from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.models import of_first_model
 from analysis.observations import stages_of
-from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
+from analysis.questions.answer import (
+    Answer,
+    Finding,
+    dev_caveat,
+    level,
+    listed,
+    undecided,
+    why_open,
+)
 from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
 from analysis.questions.roles import Role, Roles
 from spaces.tables import Column
@@ -70,15 +78,13 @@ def low_resource_mlm(run: Run) -> Answer:
     ]
     if held:
         caveats.insert(0, f"The raw text is in {listed(sorted(held), 20)}.")
-    if dev:
-        caveats.append(f"Development sets stand in for test sets in {listed(sorted(dev), 20)}.")
     return Answer(
         "low-resource-mlm",
         QUESTION,
         "\n".join(sentences) or undecided("raw text", "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
-        tuple(caveats),
+        (*caveats, *dev_caveat(dev)),
     )
 
 

@@ -7,7 +7,15 @@ from typing import Any
 from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.models import of_first_model
-from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
+from analysis.questions.answer import (
+    Answer,
+    Finding,
+    dev_caveat,
+    level,
+    listed,
+    undecided,
+    why_open,
+)
 from analysis.questions.gains import LanguageGains, estimate_difference, language_gains
 from analysis.questions.roles import Roles, arms_of
 from spaces.languages import group_of
@@ -160,9 +168,8 @@ def _caveats(pure: list[str], dev: set[str], *, selected: bool) -> tuple[str, ..
         f"Morphology stands for the mean over {len(pure)} sequences of it alone: {which}.",
         "Languages and seeds are samples: the intervals are for other languages of the same type.",
         "Types of languages are those of spaces/languages.yaml; no language is of one type alone.",
+        *dev_caveat(dev),
     ]
-    if dev:
-        found.append(f"Development sets stand in for test sets in {listed(sorted(dev), 20)}.")
     if selected:
         found.append("The search chose sequences by some of these scores, which flatters them.")
     return tuple(found)

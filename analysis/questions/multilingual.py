@@ -8,7 +8,15 @@ from analysis.columns import tidy
 from analysis.frames import Run
 from analysis.models import of_first_model
 from analysis.observations import stages_of
-from analysis.questions.answer import Answer, Finding, level, listed, undecided, why_open
+from analysis.questions.answer import (
+    Answer,
+    Finding,
+    dev_caveat,
+    level,
+    listed,
+    undecided,
+    why_open,
+)
 from analysis.questions.gains import LanguageGains, Pair, gain_rows, language_gains
 from analysis.questions.roles import ENGLISH, Roles
 from spaces.tables import Column
@@ -81,15 +89,13 @@ def multilingual_tydiqa(run: Run) -> Answer:
     ]
     if alone:
         caveats.append(f"Multilingual sequences without an English counterpart: {listed(alone)}.")
-    if dev:
-        caveats.append(f"Development sets stand in for test sets in {listed(sorted(dev), 20)}.")
     return Answer(
         "multilingual-tydiqa",
         QUESTION,
         "\n".join(sentences) or undecided(TARGET, "no target was run"),
         tuple(findings),
         tidy(rows, ROWS),
-        tuple(caveats),
+        (*caveats, *dev_caveat(dev)),
     )
 
 

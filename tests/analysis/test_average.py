@@ -5,10 +5,10 @@ import pytest
 
 from analysis import load_run
 from analysis.average import AVERAGE, average_trials
-from analysis.report import report_text
 from analysis.statistics import incumbent, leaderboard
 from analysis.status import status
 from tests.analysis.runs import STUDY, frame, write_run
+from tests.analysis.terminal import report_text
 
 ROWS = [
     {"sequence": sequence, "target": target, "seed": seed, "score": score, "hp.x": value}

@@ -12,10 +12,10 @@ from analysis.models import models_of, of_model
 from analysis.page import all_pictures, render_page
 from analysis.page_parts import trials_of
 from analysis.plots.nodes import trie_nodes
-from analysis.report import report_text
 from analysis.statistics import cost_summary, leaderboard
 from spaces.errors import UnknownNameError
 from tests.analysis.runs import STUDY, write_run
+from tests.analysis.terminal import report_text
 
 
 def trials(model: str, sequence: str, scores: list[float]) -> list[dict[str, Any]]:

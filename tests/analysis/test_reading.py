@@ -14,10 +14,10 @@ import yaml
 
 from analysis import load_run
 from analysis.columns import ADDED, DTYPES, empty_frame
-from analysis.report import report_text
 from spaces.errors import RunDirectoryError
 from spaces.tables import TABLES
 from tests.analysis.runs import STUDY, frame, write_run
+from tests.analysis.terminal import report_text
 
 ROWS = [{"sequence": "", "score": 50.0}, {"sequence": "a>b", "score": 60.0, "seed": 1}]
 

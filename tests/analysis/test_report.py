@@ -10,13 +10,14 @@ from analysis.comparisons import compare_best
 from analysis.diagnostics import pruning_cost
 from analysis.findings import findings
 from analysis.languages import language_scores
-from analysis.report import render_markdown, report_text, write_report
+from analysis.report import render_markdown, write_report
 from analysis.selection import selection_bias
 from analysis.statistics import leaderboard
 from analysis.variance import variance_components
 from spaces.errors import InputError
 from tests.analysis.runs import STUDY, write_run
 from tests.analysis.synthetic import write_synthetic_run
+from tests.analysis.terminal import report_text
 
 
 def trials(sequence, scores, **common):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from spaces.errors import InputError, UnknownNameError
 from spaces.languages import (
     GROUPS,
-    LANGUAGES,
     TABLE,
     Property,
     group_of,
@@ -48,7 +47,6 @@ def test_the_table_holds_every_language_of_the_benchmarks():
 @pytest.mark.parametrize("code", TABLE)
 def test_a_row_is_well_formed(code):
     language = TABLE[code]
-    assert LANGUAGES[code] == (language.iso3, language.name)
     assert re.fullmatch("[a-z]{3}", language.iso3)
     assert re.fullmatch("[A-Z][a-z]{3}", language.script)
     assert language.joshi_class in (None, 0, 1, 2, 3, 4, 5)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import InputError, UnknownNameError
-from spaces.languages import LANGUAGES, expand
+from spaces.languages import TABLE, expand
 from spaces.tasks import Task, load_catalogue, parse_task
 from trainables.data import GENERATORS
 from trainables.metrics import METRICS
@@ -87,7 +87,7 @@ def test_every_name_a_task_uses_exists(task: Task) -> None:
 @pytest.mark.parametrize("task", PAPERS, ids=lambda task: task.name)
 def test_every_placeholder_can_be_filled(task: Task) -> None:
     for language in (*task.languages, task.train_language):
-        assert language in LANGUAGES
+        assert language in TABLE
         for entries in task.files.values():
             for entry in entries:
                 assert "{lang" not in str(expand([entry.paths, entry.options], language))

@@ -10,11 +10,12 @@ import pytest
 from analysis import load_run
 from analysis.page import render_page
 from analysis.questions import NOT_DECIDED, QUESTIONS, answer_question
-from analysis.report import render_latex, render_markdown, report_text, write_report
+from analysis.report import render_latex, render_markdown, write_report
 from spaces.errors import UnknownNameError
 from spaces.study_schema import Question
 from tests.analysis.questions.landscape import arms_run
 from tests.analysis.runs import STUDY, write_run
+from tests.analysis.terminal import report_text
 
 #: What the sections below it say, in words that survive escaping.
 TITLE = "The research question"
