@@ -102,7 +102,9 @@ def simulate(
     table: Annotated[
         Path, typer.Option("--table", metavar="FILE", help="A recorded table, CSV or Parquet.")
     ],
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Simulated workers.")] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=100_000, help="Simulated workers.")
+    ] = 1,
     seed_count: Annotated[int, typer.Option("--seed-count", min=1, help="Seeds to simulate.")] = 1,
     run_dir: Annotated[
         Path | None,
