@@ -2,7 +2,7 @@
 
     python benchmarks/search_efficiency.py [--table FILE | --drawn 9x4]
         [--objective average|per_target] [--seeds 20] [--methods ours ray-tune ...]
-        [--observe seed|mean|drawn] [--noise 1] [--similarity FILE | --correlation 0.6] [--jobs 2]
+        [--observe seed|mean|drawn] [--noise 1] [--similarity FILE|none | --correlation 0.6] [--jobs 2]
 
 Every method searches the recorded table with one worker. Its cost is all that it trains: stages of
 sequences (each once in a run where the method shares them, every time where it does not), probes
@@ -18,6 +18,10 @@ alone. Neither baselines nor confirmation are run.
 With ``--drawn`` every search seed has a landscape of its own (``benchmarks/random_landscape.py``,
 tasks x targets, means over its seeds, those left out in which the empty sequence is the best), so
 that no method is tuned to one; ``--correlation`` draws similarities for it.
+
+The recorded mini table comes with the similarities that ``taskorder similarity mini`` measured;
+their cost, some seconds of forward and backward passes, is not counted. ``--similarity none`` does
+without, so that ours is what ``no-similarity`` is otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +37,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT = Path(__file__).parent / "data" / "mini_table.csv"
+DATA = Path(__file__).parent / "data"
+DEFAULT = DATA / "mini_table.csv"
+#: Measured on the same suite; used with the default table unless told otherwise.
+DEFAULT_SIMILARITY = DATA / "mini_similarity.csv"
 
 # Each process computes on one thread; set before anything numerical is loaded.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -149,12 +156,16 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--observe", choices=("seed", "mean", "drawn"), default="seed")
     parser.add_argument("--noise", type=float, default=1.0, help="with --observe drawn")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--similarity", help="table of `taskorder similarity`, for ours")
+    parser.add_argument("--similarity", help="table of `taskorder similarity` for ours, or none")
     parser.add_argument("--correlation", type=float, help="of drawn similarities, with --drawn")
     parser.add_argument("--methods", nargs="+", choices=ALL, default=None, metavar="METHOD")
     parser.add_argument("--max-ratio", type=float, default=60.0)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.similarity is None and not arguments.drawn and arguments.table == DEFAULT:
+        arguments.similarity = str(DEFAULT_SIMILARITY)
+    if arguments.similarity == "none":
+        arguments.similarity = None
     if arguments.drawn and (arguments.similarity or arguments.observe == "drawn"):
         parser.error("--drawn has noise and similarities of its own: see --correlation")
     if arguments.correlation is not None and not arguments.drawn:
