@@ -208,5 +208,5 @@ class MemoryModel(StoreModel):
 
 LocalModel.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 MemoryModel.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestLocalModel = LocalModel.TestCase
-TestMemoryModel = MemoryModel.TestCase
+TestLocalModel = pytest.mark.timeout(600)(LocalModel.TestCase)
+TestMemoryModel = pytest.mark.timeout(600)(MemoryModel.TestCase)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
@@ -35,6 +35,7 @@ def test_what_the_library_writes_is_read(tensors):
         assert torch.equal(found[name], tensor)
 
 
+@settings(deadline=None)  # a disk may be slow
 @given(TENSORS)
 def test_a_written_file_is_the_library_s(tmp_path_factory, tensors):
     path = tmp_path_factory.mktemp("payload") / "data"
