@@ -1,6 +1,6 @@
 # Every target works alone, from a clean clone: it sets up $(VENV) first if that is not done yet.
 #
-#   make demo     search orders of intermediate tasks on the built-in suite, about five minutes
+#   make demo     search orders of intermediate tasks on the built-in suite, about four minutes
 #   make test     run the tests            (PYTEST_ARGS="-m 'not slow'" for the quick ones)
 #   make soak     kill a search again and again, and check that nothing was lost
 #   make check    lint, format, types, docstrings and import contracts
@@ -56,7 +56,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)
 	@if [ -e "$(RUN_DIR)" ]; then \
 	  echo "==> Replacing the earlier $(RUN_DIR)"; rm -rf "$(RUN_DIR)"; fi
-	@echo "==> taskorder launch mini --run-dir $(RUN_DIR)   (about five minutes; Ctrl-C, then $(BIN)/taskorder resume $(RUN_DIR) continues)"
+	@echo "==> taskorder launch mini --run-dir $(RUN_DIR)   (about four minutes; Ctrl-C, then $(BIN)/taskorder resume $(RUN_DIR) continues)"
 	@"$(BIN)/taskorder" launch mini --run-dir "$(RUN_DIR)"
 
 # A thread a process: libraries that start one for each core get in each other's way. A file's tests

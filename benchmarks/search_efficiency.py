@@ -2,7 +2,8 @@
 
     python benchmarks/search_efficiency.py [--table FILE | --drawn 9x4]
         [--objective average|per_target] [--seeds 20] [--methods ours ray-tune ...]
-        [--observe seed|mean|drawn] [--noise 1] [--similarity FILE|none | --correlation 0.6] [--jobs 2]
+        [--observe seed|mean|drawn] [--noise 1] [--similarity FILE|none | --correlation 0.6]
+        [--jobs 2]
 
 Every method searches the recorded table with one worker. Its cost is all that it trains: stages of
 sequences (each once in a run where the method shares them, every time where it does not), probes

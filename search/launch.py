@@ -12,6 +12,7 @@ from rich.console import Console
 from search.checks import check_batch_sizes, check_resources, hint_unused_gpus
 from search.driver import Driver, Outcome, tokenise
 from search.gpu_cost import describe_cost
+from search.ledger_storage import open_storage
 from search.loggers import check_loggers
 from search.pricing import Price, price
 from search.run_setup import RunSetup
@@ -28,6 +29,7 @@ from trainables.preparation import (
     prepare,
     training_planner,
 )
+from trainables.store import open_files
 
 
 def _check_settings(study: Study, address: str | None) -> None:
@@ -113,6 +115,7 @@ def launch(
     directory = RunDirectory(run_dir)
     directory.check_free()
     _check_settings(study, address)
+    _check_storage(study)
     preparation = prepare(study, data_root, run_dir)
     # Before anything is written: what is wrong with a record is told as wrong input.
     made = [model for model in preparation.models.values() if not model.is_missing]
@@ -124,6 +127,18 @@ def launch(
     setup = RunSetup(study, resolved, directory, preparation)
     with Driver(setup, address, console) as driver:
         return driver.run(is_tokenised=True)
+
+
+def _check_storage(study: Study) -> None:
+    """Check that storage elsewhere than in the run directory can be opened.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if study.storage.optuna is not None:
+        open_storage(study.storage.optuna)
+    if study.storage.stages is not None:
+        open_files(study.storage.stages)
 
 
 def resume(run_dir: Path, *, address: str | None, console: Console) -> Outcome:

@@ -21,6 +21,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.encoding import encode_sequence, search_space
+from search.ledger_storage import open_storage
 from search.trials import Proposal, RungReport, TrialRecord
 from spaces.model_axis import model_labels
 from spaces.reports import StageReport
@@ -90,7 +91,7 @@ class Ledger:
         self._space = search_space(study)
         self._model = model_labels(study)[0]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = optuna.storages.get_storage(storage)
+        self._storage = open_storage(storage) if isinstance(storage, str) else storage
         self.optuna = optuna.create_study(
             study_name=study.name,
             storage=self._storage,

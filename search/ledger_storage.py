@@ -6,8 +6,9 @@ import functools
 from typing import Any, cast
 
 import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
-from spaces.errors import StoreError
+from spaces.errors import RunDirectoryError, StoreError
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
@@ -17,8 +18,19 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
 
     Args:
         url: As Optuna takes it.
+
+    Raises:
+        RunDirectoryError: It cannot be opened: damaged, out of reach, of an unknown kind.
     """
-    return cast("optuna.storages.BaseStorage", _Telling(optuna.storages.get_storage(url), url))
+    try:
+        storage = optuna.storages.get_storage(url)
+    except (SQLAlchemyError, ImportError) as error:
+        why = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise RunDirectoryError(
+            f"the ledger {url} cannot be opened: {why}. Is it the Optuna storage of a run, its "
+            "server up, its driver installed?"
+        ) from None
+    return cast("optuna.storages.BaseStorage", _Telling(storage, url))
 
 
 class _Telling:

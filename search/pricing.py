@@ -213,9 +213,9 @@ def render_price(
         steps = f" and {found.steps.arms:,} steps" if found.steps else ""
         table.add_row("of these", f"{found.arm_trials:,} trials{steps} for {_purpose(study)}")
     for label, text in training:
-        table.add_row(label, text)
+        table.add_row(Text(label), Text(text))
     for note in notes:
-        table.add_row("note", note)
+        table.add_row("note", Text(note))
     return Group(Text(f"{study.name}: valid", style="bold"), table)
 
 

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from spaces.errors import RunDirectoryError
 from spaces.fingerprints import TRAINING_SEMANTICS_VERSION
 from spaces.study import RESOLVED, Study, parse_study
+from spaces.yaml_text import read_text
 
 FORMAT_VERSION = 1
 _PACKAGES = (
@@ -143,9 +144,14 @@ class RunDirectory:
                 f"{self.path} is not a run directory: it has no study.yaml. Give the folder that "
                 "`taskorder launch` made (runs/<study name> by default)."
             )
-        text = self.study_file.read_text(encoding="utf-8")
+        text = read_text(self.study_file, "study file")
         study = parse_study(text, str(self.study_file))
-        resolved = yaml.safe_load(text).get(RESOLVED) or {}
+        resolved = yaml.safe_load(text).get(RESOLVED)
+        if not isinstance(resolved, dict):
+            raise RunDirectoryError(
+                f"{self.study_file} has no section {RESOLVED!r}, which `taskorder launch` writes. "
+                "Put it back from a copy, or launch the study anew."
+            )
         if resolved.get("format") != FORMAT_VERSION:
             raise RunDirectoryError(
                 f"{self.path} has format {resolved.get('format')!r}; this version of taskorder "

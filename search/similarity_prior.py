@@ -105,7 +105,11 @@ def _load(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"search.similarity: {path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"search.similarity: {path} cannot be read: {reason}. Give the table that "
+            "`taskorder similarity` writes."
+        ) from None
     missing = [name for name in _COLUMNS if name not in frame.columns]
     if missing:
         raise InputError(

@@ -147,13 +147,12 @@ def _stages_wall_s(record: TrialRecord) -> float:
 
 def _trial(record: TrialRecord) -> dict[str, Any]:
     proposal = record.proposal
-    state = "waiting" if record.status == "paused" else record.status
     return {
         "trial_id": record.number,
         "target": proposal.target,
         "sequence": str(proposal.sequence),
         "num_stages": len(proposal.sequence),
-        "state": state,
+        "state": record.state,
         "phase": proposal.phase,
         "model": proposal.model,
         "arm": proposal.arm,

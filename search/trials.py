@@ -171,6 +171,11 @@ class TrialRecord:
         )
 
     @property
+    def state(self) -> str:
+        """The status as tables and views say it: a paused trial waits."""
+        return "waiting" if self.status == "paused" else self.status
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.status in FINAL

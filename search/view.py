@@ -94,7 +94,7 @@ class LiveView:
 
     def render(self, records: Sequence[TrialRecord]) -> RenderableType:
         """Return the live table."""
-        counts = Counter(_state(record) for record in records)
+        counts = Counter(record.state for record in records)
         trained = {s.fingerprint for r in records for s in r.stages if not s.reused}
         reused = sum(stage.reused for record in records for stage in record.stages)
         steps = sum(record.steps_trained for record in records)
@@ -174,10 +174,6 @@ def _trainings(notices: Sequence[Notice]) -> RenderableType:
     if len(notices) > MOST_SHOWN:
         table.add_row(f"and {len(notices) - MOST_SHOWN:,} more")
     return table
-
-
-def _state(record: TrialRecord) -> str:
-    return "waiting" if record.status == "paused" else record.status
 
 
 def _incumbent(
