@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from analysis import load_run
@@ -81,8 +82,11 @@ def test_damage_is_told_and_mended_and_a_moved_run_goes_on(study: Path, tmp_path
     run_dir = tmp_path / "run"
     process = launch(study, run_dir)
     lines_until(process, "[3/")
+    own = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
+    # What still trains for it would write where the run was.
+    psutil.wait_procs(own, timeout=120)
     moved = tmp_path / "elsewhere" / "run"
     moved.parent.mkdir()
     run_dir.rename(moved)
