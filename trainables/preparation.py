@@ -26,7 +26,7 @@ from trainables.data import check_sources, count_examples, data_fingerprint
 from trainables.evaluation_plan import EvaluationPlan, plan_evaluation
 from trainables.mini import MODEL_DIR
 from trainables.readers.hub import local_folder
-from trainables.readers.sources import resolve_paths, source_tasks
+from trainables.readers.sources import check_data_root, resolve_paths, source_tasks
 
 #: Model names with a meaning of their own.
 MINI = "mini"
@@ -82,8 +82,8 @@ def check_data(study: Study, data_root: Path | None) -> dict[str, EvaluationPlan
     Raises:
         InputError: A missing or empty file, a language without data, no such data root.
     """
-    if data_root is not None and not data_root.is_dir():
-        raise InputError(f"--data-root: {str(data_root)!r} is not a folder.")
+    if data_root is not None:
+        check_data_root(data_root)
     catalogue = study.catalogue()
     for stream in study_streams(study):
         task = catalogue[stream.task]
@@ -108,12 +108,19 @@ def check_model(model: ModelSection) -> None:
         InputError: It is not.
     """
     name = model.name
-    looks_like_a_path = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_like_a_path and not Path(name).is_dir():
-        raise InputError(
-            f"model.name: the folder {name!r} does not exist. Give a Hugging Face folder, a hub id "
-            "such as FacebookAI/xlm-roberta-large, mini or scratch."
-        )
+    if not (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        return
+    folder = Path(name)
+    if not folder.is_dir():
+        wrong = "does not exist"
+    elif not (folder / "config.json").is_file():
+        wrong = "holds no model: it has no config.json"
+    else:
+        return
+    raise InputError(
+        f"model.name: the folder {name!r} {wrong}. Give a Hugging Face folder, a hub id such as "
+        "FacebookAI/xlm-roberta-large, mini or scratch."
+    )
 
 
 def prepare(study: Study, data_root: Path | None, run_dir: Path) -> Preparation:

@@ -9,7 +9,7 @@ from spaces.holdings import Holding
 from spaces.tasks import Catalogue, Split, Task
 from trainables.data import count_examples
 from trainables.readers.hub import local_folder
-from trainables.readers.sources import locate, source_tasks
+from trainables.readers.sources import check_data_root, locate, source_tasks
 
 #: Where a split is; the last would first have to come from the network.
 FILES, HUB, GENERATED, REMOTE = "files", "hub", "generated", "remote"
@@ -27,8 +27,7 @@ class DataRootShelf:
     """
 
     def __init__(self, catalogue: Catalogue, data_root: Path) -> None:
-        if not data_root.is_dir():
-            raise InputError(f"--data-root: {str(data_root)!r} is not a folder.")
+        check_data_root(data_root)
         self._catalogue = catalogue
         self._data_root = data_root
 

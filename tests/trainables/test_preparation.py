@@ -10,9 +10,9 @@ import pytest
 
 from spaces.errors import InputError
 from spaces.sequences import Sequence
-from spaces.study import Study
+from spaces.study import ModelSection, Study
 from tests.trainables import tiny
-from trainables.preparation import free_gpus, prepare
+from trainables.preparation import check_model, free_gpus, prepare
 from trainables.session_config import SessionConfig
 
 
@@ -137,3 +137,13 @@ def test_what_is_wrong_with_one_of_the_models_is_told_by_its_key(tiny_model, dat
     models = {"tiny": {"name": str(tiny_model)}, "other": {"name": str(tmp_path / "empty")}}
     with pytest.raises(InputError, match=r"^models\.other\.name: .* has no config\.json"):
         prepare(of_models(models), data_root, tmp_path)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no model: it has no config\.json"):
+        check_model(ModelSection(name=str(tmp_path)))
+    with pytest.raises(InputError, match="does not exist"):
+        check_model(ModelSection(name=str(tmp_path / "none")))
+    check_model(ModelSection(name="some/hub-id"))
+    (tmp_path / "config.json").touch()
+    check_model(ModelSection(name=str(tmp_path)))

@@ -94,6 +94,18 @@ def available_languages(
     )
 
 
+def check_data_root(data_root: Path) -> None:
+    """Check that there is such a folder.
+
+    Raises:
+        InputError: There is not.
+    """
+    if not data_root.is_dir():
+        raise InputError(
+            f"--data-root: {str(data_root)!r} is not a folder. Give the one with the releases."
+        )
+
+
 def check_sources(
     task: Task,
     languages: Sequence[str] | None,
