@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from benchmarks.search_peers import (
 )
 from benchmarks.search_worlds import drawn_goals, is_trivial, landscape_of
 from search.encoding import NO_STAGE, decode_sequence
+from search.similarity_prior import read_prior
 from spaces.errors import InputError
 from trainables.tabular import RecordedTable, read_table
 
@@ -389,3 +391,14 @@ def test_the_command_ends_with_a_row_a_method(tmp_path):
     assert [line.split()[0] for line in lines[-4:]] == ["oracle", "ours", "ray-tune", "random"]
     assert all(line.split()[-1].endswith("/3") for line in lines[-3:])
     assert "4 tasks, length 2, 2 targets; objective average" in lines[0]
+
+
+def test_the_recorded_suite_comes_with_its_similarities():
+    similarity = str(MINI.with_name("mini_similarity.csv"))
+    table = read_table(MINI)
+    goal = Goal.of(table, "average", "mean", similarity)
+    study = goal.study(0, similarity=similarity)
+    prior = read_prior(study)
+    pairs = itertools.product(goal.tasks, table.targets)
+    assert set(prior) == set(pairs)
+    assert len(set(prior.values())) > len(goal.tasks)
