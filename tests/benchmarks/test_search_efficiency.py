@@ -399,6 +399,7 @@ def test_the_recorded_suite_comes_with_its_similarities():
     goal = Goal.of(table, "average", "mean", similarity)
     study = goal.study(0, similarity=similarity)
     prior = read_prior(study)
-    pairs = itertools.product(goal.tasks, table.targets)
+    # The empty name stands for the average over targets.
+    pairs = itertools.product(goal.tasks, (*table.targets, ""))
     assert set(prior) == set(pairs)
     assert len(set(prior.values())) > len(goal.tasks)
