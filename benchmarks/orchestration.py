@@ -69,11 +69,11 @@ def plain_trial(config: dict[str, Any], session: dict[str, Any]) -> None:
     """One trial as a function trainable: train, evaluate, report."""
     import torch  # noqa: PLC0415  (in the trial's process)
 
-    from trainables.engine import free_port, init_process  # noqa: PLC0415
+    from trainables.engine import init_process  # noqa: PLC0415
     from trainables.session import Session  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     worker = Session(SessionConfig.from_json(session))
     plan = TrialPlan.from_json(config["work"]["plan"])
     inside = 0.0

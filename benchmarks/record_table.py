@@ -39,11 +39,11 @@ def record(job: tuple[Study, Preparation, str, Path, list[Sequence], int]) -> Pa
     study, preparation, store_url, part, sequences, seed = job
     import torch  # noqa: PLC0415  (in the worker process)
 
-    from trainables.engine import free_port, init_process  # noqa: PLC0415
+    from trainables.engine import init_process  # noqa: PLC0415
     from trainables.session import Session  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     session = Session(
         SessionConfig(study, preparation.model_path, store_url, None, preparation.evaluation)
     )

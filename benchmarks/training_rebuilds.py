@@ -17,7 +17,7 @@ import torch
 from spaces.plan import TrainSettings
 from spaces.study import DeepSpeedSection
 from trainables.devices import device_precision
-from trainables.engine import Engine, free_port, init_process
+from trainables.engine import Engine, init_process
 from trainables.mini import MODEL_DIR
 from trainables.models import build_model
 
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     precision = device_precision(arguments.precision)
     for stage in arguments.zero_stages:
         for _ in range(arguments.warm_up):

@@ -49,11 +49,11 @@ def _first_step(session: Any, plan: StagePlan, base: str) -> float:
 
 def main(job: Path) -> None:
     """Train a job's stage from nothing; print when its first step was done."""
-    from trainables.engine import free_port, init_process  # noqa: PLC0415  (part of what it takes)
+    from trainables.engine import init_process  # noqa: PLC0415  (part of what it takes)
     from trainables.session import Session  # noqa: PLC0415
 
     content = json.loads(job.read_text(encoding="utf-8"))
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     session = Session(SessionConfig.from_json(content["session"]))
     print(_first_step(session, StagePlan.from_json(content["plan"]), content["base"]))
 

@@ -45,7 +45,7 @@ from training_throughput import (
 
 from spaces.sequences import Sequence
 from trainables.devices import is_out_of_memory
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 from trainables.preparation import prepare
 from trainables.session import Session
 from trainables.session_config import SessionConfig
@@ -286,7 +286,7 @@ def main() -> None:
     """Print the table and write the JSON."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     arguments.rate = matmul_rate(device, arguments.precision, CLOCKS[arguments.clock])
     machine = {

@@ -52,7 +52,7 @@ from spaces.plan import StagePlan
 from spaces.sequences import Sequence
 from spaces.study import Study, load_study
 from trainables.data import load_records
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 from trainables.preparation import Preparation, prepare
 from trainables.pretraining import make_config, save_model, train_tokenizer
 from trainables.session import Session
@@ -307,7 +307,7 @@ def main() -> None:
     """Print the figures, the ratios last."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    init_process(0, 1, "127.0.0.1", free_port())
+    init_process()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     arguments.rate = matmul_rate(device, arguments.precision, CLOCKS[arguments.clock])

@@ -33,6 +33,9 @@ def start_ray(address: str | None) -> None:
     os.environ.setdefault("RAY_raylet_start_wait_time_s", "180")
     # A process for each core, started ahead, would be used by nobody: our actors get their own.
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+    if address is None:
+        # No node but this one: Ray's servers listen on loopback, as they do on other systems.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray  # noqa: PLC0415  (so that input errors are told before Ray is loaded)
 
     logging.getLogger("ray.tune").setLevel(logging.ERROR)

@@ -10,7 +10,6 @@ import datetime
 import gc
 import logging
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from spaces.study import DeepSpeedSection
 from trainables.deepspeed_config import deepspeed_config, offloads_optimizer
 from trainables.deepspeed_leaks import let_go
 from trainables.lost_workers import share_timeout
+from trainables.meeting import leaves_the_node, stay_on_the_node
 from trainables.models import TaskModel, parameter_groups
 from trainables.optimizers import adamw
 
@@ -50,45 +50,36 @@ NEVER = 2**62
 TIMEOUT_S = 1800.0
 
 
-def free_port() -> int:
-    """Return a port that is free on the loopback interface now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def init_process(
-    rank: int, world_size: int, address: str, port: int, *, timeout_s: float = TIMEOUT_S
+    rank: int = 0, world_size: int = 1, meeting: str = "", *, timeout_s: float = TIMEOUT_S
 ) -> None:
     """Join the process group of a trial's workers; called once a process.
 
     Args:
         rank: This worker's number.
         world_size: Number of workers.
-        address: Host name or address of worker 0.
-        port: Free port there.
+        meeting: Where they meet, as ``trainables.meeting`` has it; one worker needs none.
         timeout_s: How long a worker waits for the others; on a GPU its process ends then.
 
     A worker takes the first of the GPUs that it sees: ``CUDA_VISIBLE_DEVICES``, which Ray sets,
     shows it its own.
     """
-    os.environ.update(
-        RANK=str(rank),
-        WORLD_SIZE=str(world_size),
-        LOCAL_RANK="0",
-        LOCAL_SIZE="1",
-        MASTER_ADDR=address,
-        MASTER_PORT=str(port),
-    )
-    use_gpu = torch.cuda.is_available()
-    # The CPU back end compiles a shared-memory kernel for half a minute unless told not to.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(
-        dist_backend="nccl" if use_gpu else "gloo",
-        auto_mpi_discovery=False,
-        verbose=False,
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK="0", LOCAL_SIZE="1")
+    if not leaves_the_node(meeting):
+        stay_on_the_node()
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(
+        backend,
+        init_method=meeting or None,
+        # A process by itself meets nobody: nothing listens.
+        store=None if meeting else dist.HashStore(),  # type: ignore[attr-defined]
+        rank=rank,
+        world_size=world_size,
         timeout=datetime.timedelta(seconds=timeout_s),
     )
+    # The CPU back end compiles a shared-memory kernel for half a minute unless told not to.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
     # What is imported by now lives as long as the process: the collection after each engine would
     # look through all of it, which takes longer than a small engine lives.
     gc.freeze()

@@ -22,7 +22,7 @@ from spaces.plan import TrialPlan
 from spaces.stages import Mixture
 from spaces.tasks import Task
 from trainables.devices import device_precision
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 from trainables.evaluation import Score, evaluate, objective
 from trainables.exporting_heads import (
     STANDARDS,
@@ -126,7 +126,7 @@ def export_model(config: SessionConfig, plan: TrialPlan, folder: Path, *, tell: 
 def _join_alone() -> None:
     """Make this process the only worker, if it is none yet: DeepSpeed wants a process group."""
     if not dist.is_initialized():
-        init_process(0, 1, "127.0.0.1", free_port())
+        init_process()
         atexit.register(dist.destroy_process_group)
 
 

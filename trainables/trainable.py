@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -18,6 +20,7 @@ from ray import tune
 from spaces.errors import StoreError, TaskorderError
 from spaces.plan import TrialPlan
 from trainables.lineage import found_stage, num_lost
+from trainables.meeting import is_loopback, meeting_file
 from trainables.storage.errors import EntryLostError
 from trainables.store import StageStore
 from trainables.worker import TrainingWorker
@@ -64,6 +67,7 @@ class SequenceTrainable(tune.Trainable):
         self._resources = resources
         self._store = StageStore(session["store_url"])
         self._workers: list[Any] = []
+        self._folder: TemporaryDirectory[str] | None = None
         #: What the workers' sessions are built for; ``None`` where that failed.
         self._model: str | None = None
         self._take(config)
@@ -114,6 +118,9 @@ class SequenceTrainable(tune.Trainable):
         for worker in self._workers:
             ray.kill(worker)
         self._workers = []
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def _take(self, config: dict[str, Any]) -> None:
         self._plan_json = config["plan"]
@@ -190,10 +197,20 @@ class SequenceTrainable(tune.Trainable):
             remote.remote(self._session, rank, world_size) for rank in range(world_size)
         ]
         self._model = None
-        address, port = ray.get(self._workers[0].rendezvous.remote())
-        model = self._plan.model
-        ray.get([worker.connect.remote(address, port, model) for worker in self._workers])
+        meeting, model = self._meeting(world_size), self._plan.model
+        ray.get([worker.connect.remote(meeting, model) for worker in self._workers])
         self._model = model
+
+    def _meeting(self, world_size: int) -> str:
+        """Return where so many workers meet; one meets nobody."""
+        if world_size == 1:
+            return ""
+        if is_loopback(ray.util.get_node_ip_address()):
+            # A cluster of this node alone. Every set of workers has a place of its own.
+            self._folder = TemporaryDirectory(prefix="taskorder-", ignore_cleanup_errors=True)
+            return meeting_file(Path(self._folder.name))
+        port: str = ray.get(self._workers[0].meeting_port.remote())
+        return port
 
 
 def _is_lost(call: Any) -> bool:

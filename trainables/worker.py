@@ -11,6 +11,7 @@ import ray
 
 from spaces.model_axis import naming_model
 from spaces.plan import StagePlan, TrialPlan
+from trainables.meeting import meeting_port
 from trainables.mini import MODEL_DIR
 from trainables.preparation import MINI
 from trainables.progress_board import reporting
@@ -45,18 +46,15 @@ class TrainingWorker:
         self._session: Any = None
         self._model = ""
 
-    def rendezvous(self) -> tuple[str, int]:
-        """Return this worker's address and a free port on it."""
-        from trainables.engine import free_port  # noqa: PLC0415  (torch, in this process alone)
+    def meeting_port(self) -> str:
+        """Return where workers of several nodes can meet: at a free port of this one's."""
+        return meeting_port(ray.util.get_node_ip_address())
 
-        return ray.util.get_node_ip_address(), free_port()
-
-    def connect(self, address: str, port: int, model: str = "") -> int:
+    def connect(self, meeting: str = "", model: str = "") -> int:
         """Join the trial's process group and build the session; return the process's id.
 
         Args:
-            address: Of the first worker.
-            port: Of the first worker.
+            meeting: Where its workers meet, as ``trainables.meeting`` has it.
             model: Label of the model in the study, as ``use`` takes it.
         """
         import torch  # noqa: PLC0415  (in this process alone)
@@ -67,7 +65,7 @@ class TrainingWorker:
         watch_this_process(TIMEOUT_S + GRACE_S)
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
         torch.set_num_threads(max(1, int(cpus)))
-        init_process(self._rank, self._world_size, address, port)
+        init_process(self._rank, self._world_size, meeting)
         self.use(model)
         return os.getpid()
 

@@ -4,7 +4,7 @@ import pytest
 import torch.distributed as dist
 
 from tests.trainables import tiny
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 
 
 @pytest.fixture(scope="session")
@@ -23,4 +23,4 @@ def data_root(tmp_path_factory):
 def one_worker():
     """Make this process the only worker of a process group."""
     if not dist.is_initialized():
-        init_process(0, 1, "127.0.0.1", free_port())
+        init_process()

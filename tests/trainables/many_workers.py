@@ -12,9 +12,10 @@ import torch.multiprocessing
 from spaces.study import DeepSpeedSection, TrainingSection
 from tests.trainables import tiny
 from trainables import forward
-from trainables.engine import Engine, free_port, init_process
+from trainables.engine import Engine, init_process
 from trainables.evaluation_plan import EvaluationSet
 from trainables.inputs import TaskInputs
+from trainables.meeting import meeting_port
 from trainables.models import build_model
 
 SETS = {
@@ -71,7 +72,7 @@ def plain(output: Any) -> Any:
 
 def run(model: Path, data_root: Path, results: Path, world_size: int) -> dict[str, Any]:
     """Evaluate with so many workers; return worker 0's results."""
-    arguments = (model, data_root, results, world_size, free_port())
+    arguments = (model, data_root, results, world_size, meeting_port("127.0.0.1"))
     spawn: Any = torch.multiprocessing.spawn
     spawn(_work, args=arguments, nprocs=world_size)
     found: dict[str, Any] = torch.load(results, weights_only=True)
@@ -79,10 +80,10 @@ def run(model: Path, data_root: Path, results: Path, world_size: int) -> dict[st
 
 
 def _work(
-    rank: int, model: Path, data_root: Path, results: Path, world_size: int, port: int
+    rank: int, model: Path, data_root: Path, results: Path, world_size: int, meeting: str
 ) -> None:
     torch.set_num_threads(1)
-    init_process(rank, world_size, "127.0.0.1", port)
+    init_process(rank, world_size, meeting)
     found = evaluate(model, data_root, rank, world_size)
     if rank == 0:
         torch.save(found, results)

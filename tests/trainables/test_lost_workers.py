@@ -7,15 +7,16 @@ import torch.multiprocessing
 
 from tests.trainables import tiny
 from tests.trainables.loops import Stage
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 from trainables.lost_workers import WorkerLostError, telling_of_lost_workers
+from trainables.meeting import meeting_port
 
 pytestmark = [pytest.mark.slow, *tiny.DEEPSPEED_WARNINGS]
 
 
-def work(rank, model, port, results, is_over, fate):
+def work(rank, model, meeting, results, is_over, fate):
     torch.set_num_threads(1)
-    init_process(rank, 2, "127.0.0.1", port, timeout_s=3 if fate == "hangs" else 600)
+    init_process(rank, 2, meeting, timeout_s=3 if fate == "hangs" else 600)
     stage = Stage(model, ("token_classification",), rank=rank, world_size=2)
     engine = stage.engine()
     stage.run(engine, 1)
@@ -40,7 +41,7 @@ def test_a_worker_that_does_not_answer_is_told_by_the_one_that_waits(tiny_model,
     context = torch.multiprocessing.get_context("spawn")
     results, is_over = context.SimpleQueue(), context.Event()
     torch.multiprocessing.spawn(
-        work, args=(tiny_model, free_port(), results, is_over, fate), nprocs=2
+        work, args=(tiny_model, meeting_port("127.0.0.1"), results, is_over, fate), nprocs=2
     )
     message = results.get()
     assert "worker 0 of 2 waited for the others in vain" in message

@@ -75,7 +75,7 @@ def test_what_a_worker_trains_reaches_the_driver(tiny_model, data_root, tmp_path
     )
     try:
         worker = ray.remote(num_cpus=1)(TrainingWorker).remote(session.to_json(), 0, 1)
-        ray.get(worker.connect.remote(*ray.get(worker.rendezvous.remote())))
+        ray.get(worker.connect.remote())
         # Without a board nothing is sent, and nothing fails.
         ray.get(worker.train_stage.remote(asdict(plan.stages[0]), plan.base))
         board = ray.remote(num_cpus=0)(Recorder).options(name=NAME).remote()

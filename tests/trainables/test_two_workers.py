@@ -103,3 +103,7 @@ def test_dropout_is_the_same_every_time_and_another_on_each_worker(together, tin
 
 def test_workers_agree_that_training_diverged(together):
     assert "NaN or infinite at step" in together["diverged"]
+
+
+def test_workers_of_one_node_can_be_reached_from_no_other(together):
+    assert together["listening"] == ["127.0.0.1"]

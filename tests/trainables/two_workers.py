@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import psutil
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
@@ -15,7 +17,8 @@ from spaces.plan import TrialPlan
 from spaces.study import DeepSpeedSection
 from tests.trainables import tiny
 from tests.trainables.loops import Stage
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
+from trainables.meeting import meeting_file
 from trainables.session import Session
 from trainables.session_config import SessionConfig
 
@@ -69,14 +72,16 @@ def stages(model: Path) -> dict[str, Stage]:
 
 def run(job: Job) -> dict[str, Any]:
     """Do a job with two workers; return worker 0's results."""
-    torch.multiprocessing.spawn(_work, args=(job, free_port()), nprocs=2)  # type: ignore[no-untyped-call]
+    with TemporaryDirectory() as folder:
+        meeting = meeting_file(Path(folder))
+        torch.multiprocessing.spawn(_work, args=(job, meeting), nprocs=2)  # type: ignore[no-untyped-call]
     results: dict[str, Any] = torch.load(job.results, weights_only=True)
     return results
 
 
-def _work(rank: int, job: Job, port: int) -> None:
+def _work(rank: int, job: Job, meeting: str) -> None:
     torch.set_num_threads(1)
-    init_process(rank, 2, "127.0.0.1", port)
+    init_process(rank, 2, meeting)
     results: dict[str, Any] = {"losses": {}, "states": {}, "rungs": [], "continued": {}}
     for name, stage in stages(job.model).items():
         stage.rank, stage.world_size = rank, 2
@@ -112,7 +117,14 @@ def _work(rank: int, job: Job, port: int) -> None:
             ]
         )
     if rank == 0:
+        results["listening"] = listening(psutil.Process())
         torch.save(results, job.results)
+
+
+def listening(process: psutil.Process) -> list[str]:
+    """Return the addresses at which a process listens."""
+    connections = process.net_connections(kind="inet")
+    return sorted({c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN})
 
 
 def _with_dropout(model: Path, rank: int) -> list[list[float]]:

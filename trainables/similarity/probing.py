@@ -18,7 +18,7 @@ from statistics import fmean
 import torch.distributed as dist
 
 from spaces.sequences import Sequence
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
 from trainables.session import Session
 from trainables.session_config import SessionConfig
 from trainables.similarity.bench import Bench, Outcome
@@ -87,7 +87,7 @@ def _session(bench: Bench, store_url: str) -> Session:
     """Return the bench's training session on a store, in a process group of this process alone."""
     if store_url not in bench.sessions:
         if not dist.is_initialized():
-            init_process(0, 1, "127.0.0.1", free_port())
+            init_process()
         training = bench.study.training
         limits = (training.max_eval_examples, bench.settings.probe_examples)
         few = training.model_copy(

@@ -13,7 +13,8 @@ import torch.multiprocessing
 from tests.trainables import tiny
 from tests.trainables.loops import COUNT, Stage
 from trainables.batches import derived_seed, micro_batches
-from trainables.engine import free_port, init_process
+from trainables.engine import init_process
+from trainables.meeting import meeting_port
 
 FORMS = ("masked_lm", "retrieval")
 
@@ -77,14 +78,14 @@ def plain_losses(stage: Stage) -> list[float]:
 
 def run(model: Path, results: Path) -> dict[str, Any]:
     """Train all stages with two workers; return worker 0's results."""
-    torch.multiprocessing.spawn(_work, args=(model, results, free_port()), nprocs=2)  # type: ignore[no-untyped-call]
+    torch.multiprocessing.spawn(_work, args=(model, results, meeting_port("127.0.0.1")), nprocs=2)  # type: ignore[no-untyped-call]
     found: dict[str, Any] = torch.load(results, weights_only=True)
     return found
 
 
-def _work(rank: int, model: Path, results: Path, port: int) -> None:
+def _work(rank: int, model: Path, results: Path, meeting: str) -> None:
     torch.set_num_threads(1)
-    init_process(rank, 2, "127.0.0.1", port)
+    init_process(rank, 2, meeting)
     found = {}
     for name, stage in stages(model).items():
         stage.rank, stage.world_size = rank, 2
