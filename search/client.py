@@ -31,6 +31,9 @@ DRIVERS = ("spaces", "trainables", "search", "analysis")
 STUDY = "{study}"
 #: Seconds that are waited for a line.
 WAIT_S = 1.0
+#: The server starts a process for each client, which now and then ends at once (a port that another
+#: has taken meanwhile): then it is asked again, so often in all.
+MAX_TRIES, _NOT_STARTED = 3, "Initialization failure from server"
 #: What Ray tells a worker of itself is not true of a process that it starts; how the cluster
 #: is reached is.
 _RAYS, _KEPT = "RAY_", ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
@@ -62,19 +65,7 @@ def run_on_head(
     import ray  # noqa: PLC0415  (seconds)
     from ray.util.queue import Empty, Queue  # noqa: PLC0415
 
-    try:
-        ray.init(
-            address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"py_modules": [folder_of(package) for package in DRIVERS]},
-        )
-    except (ConnectionError, RuntimeError) as error:
-        raise InputError(
-            f"--address {address}: {error} Give ray://HOST:PORT of a Ray client server (port 10001 "
-            "unless `ray start --ray-client-server-port` says otherwise), and use the cluster's "
-            "versions of Python and Ray."
-        ) from error
+    _connect(address)
     try:
         on_head = ray.remote(num_cpus=0, resources={"node:__internal_head__": 0.001})(_Command)
         command = on_head.options(max_concurrency=2).remote()
@@ -100,6 +91,33 @@ def run_on_head(
         ) from error
     finally:
         ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    """Connect to Ray's client server.
+
+    Raises:
+        InputError: Nobody answers there, or it runs another Python or Ray.
+    """
+    import ray  # noqa: PLC0415  (seconds)
+
+    for left in reversed(range(MAX_TRIES)):
+        try:
+            ray.init(
+                address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"py_modules": [folder_of(package) for package in DRIVERS]},
+            )
+        except (ConnectionError, RuntimeError) as error:
+            if left and _NOT_STARTED in str(error):
+                continue
+            raise InputError(
+                f"--address {address}: {error} Give ray://HOST:PORT of a Ray client server (port "
+                "10001 unless `ray start --ray-client-server-port` says otherwise), and use the "
+                "cluster's versions of Python and Ray."
+            ) from error
+        return
 
 
 class _Interrupts:

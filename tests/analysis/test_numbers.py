@@ -173,7 +173,7 @@ class Tracer:
         trials, board = self.run.trials, self.board
         counts = [len(trials), trials["target"].nunique(), trials["sequence"].nunique()]
         counts += [len(board), trials["seed"].nunique(), int((board["num_seeds"] < 2).sum())]
-        counts += [int(((board["num_seeds"] > 1) & (board["baseline"] == "")).sum())]
+        counts += [int((board["num_seeds"] > 1).sum())]
         counts += [*trials["state"].value_counts().tolist(), 0]
         if text.section.startswith("target-"):
             target = self.targets[int(text.section.partition("-")[2]) - 1]

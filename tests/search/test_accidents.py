@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,16 @@ def fill(file: Path) -> None:
                 continue
 
 
+def running(pid: int, command: str) -> list[psutil.Process]:
+    """Return the descendants of a process whose command line has a word."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if command in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
 def check_whole(run_dir: Path) -> None:
     """Check that a run has ended well, and trained nothing twice."""
     assert (run_dir / "finished.json").exists()
@@ -86,12 +97,14 @@ def test_a_trials_own_process_that_is_killed_costs_a_try_and_not_the_search(
     run_dir = tmp_path / "run"
     process = launch(study, run_dir, "search.confirm.top=0", "search.max_failures=1")
     lines_until(process, "[2/")
-    running = psutil.Process(process.pid).children(recursive=True)
-    # Ray listens on every interface, and to nobody who lacks its token.
-    [gcs] = [one for one in running if one.name() == "gcs_server"]
+    # Other users of the machine reach Ray's servers too, and lack their token.
+    [gcs] = running(process.pid, "gcs_server")
     assert gcs.environ()["RAY_AUTH_MODE"] == "token"
-    [trial] = [one for one in running if "ResourceTrainable" in " ".join(one.cmdline())]
-    trial.kill()
+    # From one trial to the next there may be none of them, or two, for a moment.
+    while not (found := running(process.pid, "ResourceTrainable")):
+        assert process.poll() is None
+    for trial in found:
+        trial.kill()
     _, err = process.communicate()
     assert process.returncode == 0, err
     check_whole(run_dir)
