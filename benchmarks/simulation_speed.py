@@ -26,14 +26,20 @@ from trainables.tabular import TabularTrainable
 NUM_TARGETS = 3
 
 
-def study_of(num_trials: int, max_length: int, sampler: str) -> Study:
-    """Return the study: no confirmation, baselines included."""
+def study_of(num_trials: int, max_length: int, sampler: str, *, baselines: bool = True) -> Study:
+    """Return the study: nine tasks, each of three targets by itself, no confirmation."""
     content = {
         "name": "speed",
         "model": {"name": "mini"},
         "intermediate": {"tasks": list(TASKS), "max_length": max_length},
         "targets": list(TARGETS[:NUM_TARGETS]),
-        "search": {"num_trials": num_trials, "sampler": sampler, "confirm": {"top": 0}},
+        "objective": "per_target",
+        "search": {
+            "num_trials": num_trials,
+            "sampler": sampler,
+            "baselines": baselines,
+            "confirm": {"top": 0},
+        },
     }
     return parse_study(yaml.safe_dump(content, sort_keys=False), "speed")
 

@@ -17,18 +17,16 @@ from typing import Any
 
 import numpy as np
 import optuna
-import yaml
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from benchmarks.random_landscape import TARGETS, TASKS, Landscape
+from benchmarks.random_landscape import Landscape
 from benchmarks.search_worlds import table_of
+from benchmarks.simulation_speed import NUM_TARGETS, study_of
 from search.samplers.sequence import SurrogateSampler
 from search.simulation import simulate
-from spaces.study import Study, parse_study
+from spaces.study import Study
 from trainables.tabular import TabularTrainable
-
-NUM_TARGETS = 3
 
 
 class TimedSampler(SurrogateSampler):
@@ -56,19 +54,6 @@ class TimedSampler(SurrogateSampler):
         return values
 
 
-def make_study(num_trials: int) -> Study:
-    """Return the study: the search alone, each target by itself."""
-    content = {
-        "name": "speed",
-        "model": {"name": "mini"},
-        "intermediate": {"tasks": list(TASKS), "max_length": 3},
-        "targets": list(TARGETS[:NUM_TARGETS]),
-        "objective": "per_target",
-        "search": {"num_trials": num_trials, "baselines": False, "confirm": {"top": 0}},
-    }
-    return parse_study(yaml.safe_dump(content, sort_keys=False), "speed")
-
-
 def main() -> None:
     """Search and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -76,7 +61,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8)
     arguments = parser.parse_args()
     # A trial makes one observation at least, so there are enough of them.
-    study = make_study(arguments.observations)
+    study = study_of(arguments.observations, 3, "sequence", baselines=False)
     sampler = TimedSampler(study)
     trainable = TabularTrainable.of(study, table_of(Landscape(targets=NUM_TARGETS, seeds=1)))
     simulate(study, trainable, workers=arguments.workers, sampler=sampler)
