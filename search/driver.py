@@ -21,7 +21,6 @@ from search.exhaustion import describe_end, is_exhausted
 from search.interrupts import heeding_termination
 from search.keeper import StoreKeeper
 from search.ledger import Ledger
-from search.ledger_storage import open_storage
 from search.run_setup import RunSetup
 from search.samplers import make_sampler
 from search.tables import TableWriter
@@ -73,8 +72,7 @@ class Driver:
         study, directory = setup.study, setup.directory
         with ExitStack() as open_parts:
             open_parts.enter_context(directory.driven())
-            storage = open_storage(directory.optuna_url(study))
-            self._ledger = Ledger(study, storage, make_sampler(study))
+            self._ledger = Ledger(study, directory.optuna_url(study), make_sampler(study))
             launched = self._ledger.launched().model_dump(mode="json")
             check_edits(launched, study.model_dump(mode="json"), str(directory.study_file))
             # Within a Ray job that brings modules of its own, ours are taken all the same.
